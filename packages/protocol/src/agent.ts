@@ -1,0 +1,54 @@
+import type { AgentOutput, Content } from './events.ts';
+
+/** One message of a conversation, oldest first in a history. */
+export interface HistoryMessage {
+  readonly role: 'user' | 'assistant';
+  readonly content: Content;
+  readonly messageId: string;
+  /** Unix milliseconds. */
+  readonly at: number;
+}
+
+/** What a run is given. Everything that waits ends early when `signal` aborts. */
+export interface RunContext {
+  readonly runId: string;
+  readonly sessionId: string;
+  readonly messageId: string;
+  /** The owner on whose behalf the run acts. */
+  readonly user: string;
+  readonly input: Content;
+  /** From 1; above 1 the run starts over after its server died. */
+  readonly attempt: number;
+  readonly signal: AbortSignal;
+  /** The conversation before this message, oldest first, as far as it is kept. */
+  history(): Promise<readonly HistoryMessage[]>;
+  /**
+   * At most once as far as it finished: the stored result is read back when the run starts over. Cut between the
+   * work and its storing, the work runs again: give outside systems `key` as their idempotency key.
+   */
+  once<T>(key: string, work: () => Promise<T>): Promise<T>;
+  /** Milliseconds on the engine's clock; rejects when the run is aborted. */
+  sleep(ms: number): Promise<void>;
+}
+
+/** Runs an agent: what it yields is appended, in order, before anyone sees it. */
+export type AgentRunner = (context: RunContext) => AsyncIterable<AgentOutput>;
+
+/** An agent, a team or a workflow as the gateway knows it. */
+export interface Component {
+  readonly kind: 'agent' | 'team' | 'workflow';
+  readonly id: string;
+  readonly name: string;
+  readonly description?: string;
+  readonly run: AgentRunner;
+  /** Teams only. */
+  readonly mode?: 'coordinate' | 'route' | 'broadcast';
+  /** Teams only: ids and names of the members. */
+  readonly members?: readonly { readonly id: string; readonly name: string }[];
+  /** Text deltas that come within this many milliseconds are stored as one. Default 30; 0 joins none. */
+  readonly deltaJoinMs?: number;
+  /** What happens to a run whose server died: it ends `interrupted` (default) or starts over. */
+  readonly onInterrupt?: 'end' | 'restart';
+  /** Shown by /info: a scripted stand-in, not a model. */
+  readonly demo?: boolean;
+}

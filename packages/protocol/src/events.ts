@@ -1,0 +1,105 @@
+import { z } from 'zod';
+
+/** What kind of thing acts: it decides the names on door 4 (`RunStarted` or `TeamRunStarted`). */
+export const ComponentRef = z.object({
+  kind: z.enum(['agent', 'team', 'workflow']),
+  id: z.string(),
+  name: z.string(),
+});
+export type ComponentRef = z.infer<typeof ComponentRef>;
+
+/** How a run ended. */
+export const EndStatus = z.enum(['completed', 'failed', 'cancelled', 'interrupted', 'rejected']);
+export type EndStatus = z.infer<typeof EndStatus>;
+
+/** A message's content: text, or any JSON object the agent understands. */
+export const Content = z.union([z.string(), z.record(z.string(), z.unknown())]);
+export type Content = z.infer<typeof Content>;
+
+const text = { text: z.string() };
+const call = { callId: z.string(), name: z.string() };
+const step = { step: z.string(), index: z.int() };
+const ended = { status: EndStatus, content: z.string(), reason: z.string().optional() };
+
+/** A member of a team, or a step of a workflow, with a run of its own inside the run. */
+export const Member = z.object({ runId: z.string(), component: ComponentRef });
+export type Member = z.infer<typeof Member>;
+const by = { by: Member.optional() };
+
+/**
+ * What an agent may yield: the engine adds the lineage and appends it. The start and the end of the run itself are
+ * the engine's own words; with `by`, they are a member's.
+ */
+export const AgentOutput = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('text.delta'), ...text, ...by }),
+  z.object({ type: z.literal('text.completed'), ...text, ...by }),
+  z.object({ type: z.literal('reasoning.started'), ...by }),
+  z.object({ type: z.literal('reasoning.delta'), ...text, ...by }),
+  z.object({ type: z.literal('reasoning.completed'), ...text, ...by }),
+  z.object({ type: z.literal('tool.started'), ...call, args: z.unknown(), ...by }),
+  z.object({ type: z.literal('tool.progress'), ...call, progress: z.unknown(), ...by }),
+  z.object({ type: z.literal('tool.completed'), ...call, result: z.unknown(), ...by }),
+  z.object({ type: z.literal('tool.failed'), ...call, error: z.string(), ...by }),
+  z.object({ type: z.literal('step.started'), ...step, ...by }),
+  z.object({ type: z.literal('step.completed'), ...step, content: z.string().optional(), ...by }),
+  z.object({ type: z.literal('memory.started'), ...by }),
+  z.object({ type: z.literal('memory.completed'), ...by }),
+  z.object({ type: z.literal('run.started'), model: z.string().optional(), by: Member }),
+  z.object({ type: z.literal('run.ended'), ...ended, by: Member }),
+]);
+export type AgentOutput = z.infer<typeof AgentOutput>;
+
+/** Whose event it is. */
+export interface Lineage {
+  readonly runId: string;
+  /** The run this one is a member of. */
+  readonly parentRunId?: string;
+  /** The message this run answers. */
+  readonly messageId: string;
+  /** From 1; a higher attempt starts over what a lower one left unfinished. */
+  readonly attempt: number;
+  readonly component: ComponentRef;
+}
+
+/** What only the engine says. */
+export type EngineEvent =
+  | { readonly type: 'run.started'; readonly model?: string }
+  | { readonly type: 'run.paused'; readonly approvals: readonly string[] }
+  | { readonly type: 'run.continued' }
+  | { readonly type: 'run.attempt'; readonly reason: string }
+  | {
+      readonly type: 'run.ended';
+      readonly status: EndStatus;
+      readonly content: string;
+      readonly reason?: string;
+      /** The trace, in a session, of the end of a run that has its own log. */
+      readonly copy?: true;
+    }
+  | {
+      readonly type: 'approval.requested';
+      readonly approvalId: string;
+      readonly callId: string;
+      readonly name: string;
+      readonly args: unknown;
+    }
+  | { readonly type: 'approval.resolved'; readonly approvalId: string; readonly approved: boolean };
+
+type WithoutBy<T> = T extends { by?: unknown } ? Omit<T, 'by'> : T;
+
+/** A person's (or program's) message. It asks for a turn, unless it is the copy of a message to a run with its own log. */
+export interface MessageEvent {
+  readonly type: 'message';
+  readonly messageId: string;
+  /** The run that will answer it. */
+  readonly runId: string;
+  readonly content: Content;
+  readonly metadata?: Readonly<Record<string, unknown>>;
+  readonly copy?: true;
+}
+
+/** An event of a run. */
+export type RunEvent = (EngineEvent | WithoutBy<Exclude<AgentOutput, { by: Member }>>) & Lineage;
+
+/** The one vocabulary: all that a session's or a run's log holds. Doors 1, 4 and 5 are projections of it. */
+export type AgentEvent = MessageEvent | RunEvent;
+export type AgentEventType = AgentEvent['type'];

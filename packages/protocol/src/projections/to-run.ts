@@ -1,0 +1,135 @@
+import type { Entry } from '../entry.ts';
+import type { ComponentRef, EndStatus, RunEvent } from '../events.ts';
+import type { RunEventJson } from '../runs.ts';
+import { eventOf } from './event-of.ts';
+
+/** Door 4's view of an entry of a run. Total and one to one: `event_index` is the entry's `runIndex`. */
+export function toRun(entry: Entry, sessionId: string): RunEventJson {
+  const event = eventOf(entry);
+  const base = {
+    event_index: entry.runIndex ?? -1,
+    session_id: sessionId,
+    created_at: Math.floor(entry.at / 1000),
+  };
+  if (event.type === 'message') {
+    return { event: 'RunStatus', kind: 'message', run_id: event.runId, content: event.content, ...base };
+  }
+  const [name, data] = project(event);
+  return {
+    event: (event.component.kind === 'team' ? 'Team' : '') + name,
+    run_id: event.runId,
+    ...(event.parentRunId && { parent_run_id: event.parentRunId }),
+    ...componentFields(event.component),
+    ...data,
+    ...base,
+  };
+}
+
+/** `agent_id` and `agent_name`, or the same for a team or a workflow. */
+export function componentFields(component: ComponentRef): Record<string, string> {
+  return { [`${component.kind}_id`]: component.id, [`${component.kind}_name`]: component.name };
+}
+
+type Projected = readonly [string, Record<string, unknown>];
+
+function project(event: RunEvent): Projected {
+  const workflow = event.component.kind === 'workflow';
+  switch (event.type) {
+    case 'run.started':
+      return [workflow ? 'WorkflowStarted' : 'RunStarted', event.model ? { model: event.model } : {}];
+    case 'text.delta':
+      return ['RunContent', { content: event.text, content_type: 'str' }];
+    case 'text.completed':
+      return ['RunContentCompleted', { content: event.text }];
+    case 'reasoning.started':
+      return ['ReasoningStarted', {}];
+    case 'reasoning.delta':
+      return ['ReasoningContentDelta', { content: event.text }];
+    case 'reasoning.completed':
+      return ['ReasoningCompleted', { content: event.text }];
+    case 'tool.started':
+      return [
+        'ToolCallStarted',
+        {
+          tool: {
+            tool_call_id: event.callId,
+            tool_name: event.name,
+            tool_args: event.args,
+            requires_confirmation: false,
+          },
+        },
+      ];
+    case 'tool.progress':
+      return [
+        'ToolCallProgress',
+        { tool: { tool_call_id: event.callId, tool_name: event.name }, progress: event.progress },
+      ];
+    case 'tool.completed':
+      return [
+        'ToolCallCompleted',
+        {
+          tool: { tool_call_id: event.callId, tool_name: event.name, result: event.result },
+          content: event.result,
+        },
+      ];
+    case 'tool.failed':
+      return [
+        'ToolCallError',
+        { tool: { tool_call_id: event.callId, tool_name: event.name }, error: event.error },
+      ];
+    case 'step.started':
+      return ['StepStarted', { step_name: event.step, step_index: event.index }];
+    case 'step.completed':
+      return ['StepCompleted', { step_name: event.step, step_index: event.index, content: event.content }];
+    case 'memory.started':
+      return ['MemoryUpdateStarted', {}];
+    case 'memory.completed':
+      return ['MemoryUpdateCompleted', {}];
+    case 'approval.requested':
+      return [
+        'ApprovalRequested',
+        {
+          approval_id: event.approvalId,
+          tool: { tool_call_id: event.callId, tool_name: event.name, tool_args: event.args },
+        },
+      ];
+    case 'approval.resolved':
+      return ['ApprovalResolved', { approval_id: event.approvalId, approved: event.approved }];
+    case 'run.paused':
+      return ['RunPaused', { tools: [], requirements: event.approvals }];
+    case 'run.continued':
+      return ['RunContinued', {}];
+    case 'run.attempt':
+      return ['RunAttempt', { attempt: event.attempt, reason: event.reason }];
+    case 'run.ended':
+      return ended(event, workflow);
+    default:
+      return event satisfies never;
+  }
+}
+
+function ended(
+  event: { status: EndStatus; content: string; reason?: string | undefined },
+  workflow: boolean,
+): Projected {
+  const prefix = workflow ? 'Workflow' : 'Run';
+  switch (event.status) {
+    case 'completed':
+      return [`${prefix}Completed`, { content: event.content, metrics: {} }];
+    case 'cancelled':
+      return [`${prefix}Cancelled`, { content: event.content, reason: event.reason ?? 'cancelled' }];
+    case 'failed':
+    case 'interrupted':
+    case 'rejected':
+      return [
+        `${prefix}Error`,
+        {
+          content: event.reason ?? event.status,
+          error_type: event.status === 'failed' ? 'error' : event.status,
+          partial_content: event.content,
+        },
+      ];
+    default:
+      return event.status satisfies never;
+  }
+}

@@ -1,0 +1,68 @@
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { WireError } from '@continuo/protocol';
+import type { Principal, Scope } from '../core/access.ts';
+import { keyOf } from '../core/names.ts';
+import type { Records } from '../ports.ts';
+
+/** Who polls, as the token says it. */
+export interface PollIdentity {
+  readonly principal: Principal;
+  readonly clientId: string;
+}
+
+export interface PollTokens {
+  sign(identity: PollIdentity): Promise<string>;
+  /** Throws `unauthorized` for a token that this gateway, or one on the same store, never made. */
+  verify(token: string): Promise<PollIdentity>;
+}
+
+/** Signed with a key that is kept in the store: good after a restart and on every server. */
+export function createPollTokens(records: Records): PollTokens {
+  let secret: Promise<Buffer> | null = null;
+
+  async function loadSecret(): Promise<Buffer> {
+    const key = keyOf.secret('poll-token');
+    await records.put(key, randomBytes(32).toString('base64url'), { ifVersion: 0 });
+    const stored = await records.get(key);
+    return Buffer.from(String(stored?.value), 'base64url');
+  }
+
+  async function macOf(payload: string): Promise<Buffer> {
+    secret ??= loadSecret();
+    try {
+      return createHmac('sha256', await secret)
+        .update(payload)
+        .digest();
+    } catch (error) {
+      secret = null;
+      throw error;
+    }
+  }
+
+  return {
+    async sign({ principal, clientId }) {
+      const { subject, user, scopes, patterns } = principal;
+      const claims = { subject, user, scopes: [...scopes], patterns, clientId };
+      const payload = Buffer.from(JSON.stringify(claims)).toString('base64url');
+      return `${payload}.${(await macOf(payload)).toString('base64url')}`;
+    },
+
+    async verify(token) {
+      const [payload = '', mac = '', ...more] = token.split('.');
+      const given = Buffer.from(mac, 'base64url');
+      const right = await macOf(payload);
+      if (more.length > 0 || given.byteLength !== right.byteLength || !timingSafeEqual(given, right)) {
+        throw new WireError('unauthorized', 'This poll token is not valid. Register again.');
+      }
+      const claims = JSON.parse(Buffer.from(payload, 'base64url').toString()) as {
+        readonly subject: string;
+        readonly user: string;
+        readonly scopes: readonly Scope[];
+        readonly patterns: Principal['patterns'];
+        readonly clientId: string;
+      };
+      const { subject, user, scopes, patterns, clientId } = claims;
+      return { principal: { subject, user, scopes: new Set(scopes), patterns }, clientId };
+    },
+  };
+}

@@ -1,0 +1,39 @@
+import type { Entry } from '@continuo/protocol';
+import type { Wire } from '../ports.ts';
+
+/** How entries look on one kind of connection of one door. */
+export interface Dialect {
+  /** Two dialects with one key write the same bytes for the same entry. */
+  readonly key: string;
+  readonly wire: Wire;
+  text(entry: Entry): string;
+}
+
+/** An entry in memory, with the frames it was encoded to: once per dialect, shared by all readers. */
+export interface Slot {
+  readonly entry: Entry;
+  /** What it costs to keep, in bytes: data, objects and frames. */
+  bytes: number;
+  readonly frames: { readonly key: string; readonly frame: Uint8Array }[];
+}
+
+/** What an entry costs beside its data, in bytes: its objects and strings. */
+const ENTRY_OVERHEAD = 400;
+
+export function createSlot(entry: Entry, dataBytes: number): Slot {
+  return { entry, bytes: ENTRY_OVERHEAD + dataBytes * 2, frames: [] };
+}
+
+export function frameOf(slot: Slot, dialect: Dialect): Uint8Array {
+  for (const known of slot.frames) if (known.key === dialect.key) return known.frame;
+  const frame = dialect.wire.frame(dialect.text(slot.entry));
+  slot.frames.push({ key: dialect.key, frame });
+  slot.bytes += frame.byteLength;
+  return frame;
+}
+
+export function joinSlots(slots: readonly Slot[], dialect: Dialect): Uint8Array {
+  const [first] = slots;
+  if (slots.length === 1 && first) return frameOf(first, dialect);
+  return dialect.wire.join(slots.map((slot) => frameOf(slot, dialect)));
+}

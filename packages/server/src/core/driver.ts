@@ -1,0 +1,150 @@
+import {
+  AgentOutput,
+  type Component,
+  type EndStatus,
+  type Lineage,
+  type RunContext,
+} from '@continuo/protocol';
+import type { Clock, Records } from '../ports.ts';
+import type { Journal } from './log.ts';
+import { keyOf } from './names.ts';
+import { createRunWriter, type RunWriter } from './run-writer.ts';
+import type { Task } from './worker.ts';
+
+/** Why a run is stopped: another server may have it (nothing more is written), somebody asked, the server closes. */
+export type AbortCause = 'lost' | 'cancelled' | 'drained';
+
+/** A run that has started over this often takes its servers down with it: it is ended instead. */
+const MAX_ATTEMPTS = 5;
+/** How long the result of a `once` step is kept, in ms: as long as its run's log. */
+const ONCE_KEEP_MS = 7 * 24 * 3_600_000;
+
+export interface Drive {
+  readonly task: Task;
+  readonly component: Component;
+  /** The lease's. */
+  readonly token: number;
+  readonly signal: AbortSignal;
+  /** Why the signal was aborted. */
+  cause(): AbortCause | null;
+  cancelReason(): Promise<string | null>;
+}
+
+export interface Driver {
+  /** Brings a run to its one terminal entry. Without one it resolves only when the lease was lost. */
+  drive(drive: Drive): Promise<void>;
+}
+
+interface Ending {
+  readonly status: EndStatus;
+  readonly reason?: string;
+}
+
+const SERVER_DIED = 'The server that ran it died.';
+
+export function createDriver(deps: {
+  readonly journal: Journal;
+  readonly records: Records;
+  readonly clock: Clock;
+}): Driver {
+  const { journal, records, clock } = deps;
+
+  function contextOf({ task, signal }: Drive, attempt: number): RunContext {
+    const { log, runId, sessionId, messageId, user, input } = task;
+    return {
+      runId,
+      sessionId,
+      messageId,
+      user,
+      input,
+      attempt,
+      signal,
+      history: () => task.history(),
+      async once(key, work) {
+        const recordKey = keyOf.once(log, runId, key);
+        const done = await records.get(recordKey);
+        if (done) return (done.value as { result: never }).result;
+        const result = await work();
+        await records.put(recordKey, { result }, { expiresAt: clock.now() + ONCE_KEEP_MS });
+        return result;
+      },
+      sleep(ms) {
+        let stop = (): void => {};
+        const over = new Promise<void>((resolve) => {
+          stop = clock.schedule(clock.now() + ms, resolve);
+        });
+        return abortable(over, signal).finally(() => stop());
+      },
+    };
+  }
+
+  /** Runs the component to its end and stores what it yields. */
+  async function run(drive: Drive, writer: RunWriter, attempt: number): Promise<Ending> {
+    const { component, signal } = drive;
+    const events = component.run(contextOf(drive, attempt))[Symbol.asyncIterator]();
+    try {
+      for (;;) {
+        const next = await abortable(events.next(), signal);
+        if (next.done) return { status: 'completed' };
+        await abortable(writer.write(AgentOutput.parse(next.value)), signal);
+      }
+    } catch (error) {
+      events.return?.().catch(() => {}); // it was told to stop; how it does so is its own matter
+      if (writer.failure) throw writer.failure;
+      const cause = drive.cause();
+      if (cause === 'cancelled')
+        return { status: 'cancelled', reason: (await drive.cancelReason()) ?? 'cancelled' };
+      if (cause === 'drained') return { status: 'interrupted', reason: 'The server was shut down.' };
+      return { status: 'failed', reason: error instanceof Error ? error.message : String(error) };
+    }
+  }
+
+  return {
+    async drive(drive) {
+      const { task, component, token, cause } = drive;
+      const { state } = task;
+      const attempts = state?.attempt ?? 0;
+      const goesOn = state === null || (component.onInterrupt === 'restart' && attempts < MAX_ATTEMPTS);
+      const attempt = goesOn ? attempts + 1 : attempts;
+      const { kind, id, name } = component;
+      const lineage: Lineage = {
+        runId: task.runId,
+        messageId: task.messageId,
+        attempt,
+        component: { kind, id, name },
+      };
+      const writer = createRunWriter({
+        journal,
+        clock,
+        log: task.log,
+        ownLog: task.ownLog,
+        token,
+        lineage,
+        joinMs: component.deltaJoinMs ?? 30,
+        isLost: () => cause() === 'lost',
+      });
+
+      let ending: Ending = { status: 'interrupted', reason: SERVER_DIED };
+      if (goesOn) {
+        await writer.write(
+          state === null ? { type: 'run.started' } : { type: 'run.attempt', reason: SERVER_DIED },
+        );
+        ending = await run(drive, writer, attempt);
+      } else if (cause() === 'cancelled') {
+        ending = { status: 'cancelled', reason: (await drive.cancelReason()) ?? 'cancelled' };
+      }
+      if (cause() === 'lost') return;
+      await writer.end(ending, goesOn ? '' : state?.text);
+    },
+  };
+}
+
+/** Rejects as soon as the signal aborts; what `work` then does is left to itself. */
+function abortable<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    const onAbort = (): void => reject(new Error('The run was stopped.'));
+    if (signal.aborted) onAbort();
+    signal.addEventListener('abort', onAbort, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+  });
+}

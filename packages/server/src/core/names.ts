@@ -1,0 +1,43 @@
+/** The names of logs and the keys of records: who owns a thing is part of its name, so another owner's id finds nothing. */
+
+const safe = encodeURIComponent;
+
+export const logOf = {
+  session: (owner: string, id: string): string => `session:${safe(owner)}:${safe(id)}`,
+  run: (owner: string, id: string): string => `run:${safe(owner)}:${safe(id)}`,
+  channel: (name: string): string => `channel:${name}`,
+};
+
+export const keyOf = {
+  session: (owner: string, id: string): string => `session/${safe(owner)}/${safe(id)}`,
+  run: (owner: string, id: string): string => `run/${safe(owner)}/${safe(id)}`,
+  consumer: (owner: string, clientId: string, channel: string): string =>
+    `consumer/${safe(owner)}/${safe(clientId)}/${safe(channel)}`,
+  poll: (owner: string, clientId: string): string => `poll/${safe(owner)}/${safe(clientId)}`,
+  /** Who may write to a log's end: see lease.ts. */
+  lease: (log: string): string => `lease/${log}`,
+  /** That there is something to do in a log: see worker.ts. */
+  work: (log: string): string => `work/${log}`,
+  /** The wish that a run ends. */
+  cancel: (log: string, run: string): string => `cancel/${log}/${safe(run)}`,
+  once: (log: string, run: string, key: string): string => `once/${log}/${safe(run)}/${safe(key)}`,
+  /** A session's conversation up to what was trimmed. */
+  checkpoint: (log: string): string => `checkpoint/${log}`,
+  secret: (name: string): string => `secret/${safe(name)}`,
+};
+
+export type LogName =
+  | { readonly kind: 'session' | 'run'; readonly owner: string; readonly id: string }
+  | { readonly kind: 'channel'; readonly name: string };
+
+/** The inverse of {@link logOf}. Throws for a name it never made. */
+export function parseLog(log: string): LogName {
+  const colon = log.indexOf(':');
+  const kind = log.slice(0, colon);
+  const rest = log.slice(colon + 1);
+  if (kind === 'channel') return { kind, name: rest };
+  const [owner, id, ...more] = rest.split(':');
+  if ((kind !== 'session' && kind !== 'run') || !owner || !id || more.length > 0)
+    throw new Error(`no log is named ${log}`);
+  return { kind, owner: decodeURIComponent(owner), id: decodeURIComponent(id) };
+}

@@ -1,0 +1,277 @@
+import { type Content, eventOf, WireError } from '@continuo/protocol';
+import type { Clock, Head, Logs, Random, Records } from '../ports.ts';
+import { foldLog } from './fold.ts';
+import type { Journal, Retention } from './log.ts';
+import { keyOf, logOf, parseLog } from './names.ts';
+import { createSessionState, reduceSession, type SessionState } from './session.ts';
+import type { Task, TaskSource, Workers } from './worker.ts';
+
+/** How long a session outlives its last viewer and its last message, in ms. */
+const KEEP_MS = 24 * 3_600_000;
+/** How often the time of sessions with viewers is moved on, in ms. */
+const TOUCH_MS = 3_600_000;
+/** Messages that may wait for their turn. */
+const INBOX = 32;
+/** Entries folded since the last checkpoint that make a new one worth its write. */
+const CHECKPOINT_ENTRIES = 5_000;
+/** Bytes of session states kept in memory. */
+const CACHE_BYTES = 64 * 1024 * 1024;
+
+export interface SessionRecord {
+  readonly sessionId: string;
+  readonly owner: string;
+  /** `agent:echo`, `team:story-team`. */
+  readonly component: string;
+  readonly createdAt: number;
+}
+
+export interface Session extends SessionRecord {
+  readonly log: string;
+}
+
+export interface OpenSession {
+  readonly session: Session;
+  /** Whether it was there before. */
+  readonly resumed: boolean;
+  readonly head: Head;
+}
+
+/** What the log said when it was read up to a position. */
+export interface SessionNow {
+  readonly state: Readonly<SessionState>;
+  readonly epoch: string;
+  readonly offset: number;
+}
+
+export interface NewMessage {
+  readonly content: Content;
+  readonly messageId?: string;
+  readonly metadata?: Readonly<Record<string, unknown>>;
+  /** The client that sent it. */
+  readonly source: string;
+}
+
+export interface Sessions {
+  /** The owner's session of that id and component, or a new one: with an id of the server's, unless `create` names it. */
+  open(options: {
+    readonly owner: string;
+    readonly component: string;
+    readonly sessionId?: string | undefined;
+    readonly create?: boolean;
+  }): Promise<OpenSession>;
+  /** Stores a message: exactly one turn will answer it, however often it is submitted with one id. */
+  submit(session: Session, message: NewMessage): Promise<{ readonly messageId: string }>;
+  /** The fold of its log as it stands now. It goes on changing: take from it what you need at once. */
+  state(
+    log: string,
+  ): Promise<{ readonly state: SessionState; readonly offset: number; readonly epoch: string }>;
+  /** Keeps the session alive until the returned function is called. */
+  view(session: Session): () => void;
+  readonly viewed: number;
+  /** Where the workers find the turns that are due. */
+  readonly turns: TaskSource;
+  readonly retention: Retention;
+  close(): void;
+}
+
+export interface SessionsOptions {
+  readonly logs: Logs;
+  readonly records: Records;
+  readonly journal: Journal;
+  readonly workers: () => Workers;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly maxEntries?: number;
+  readonly maxBytes?: number;
+}
+
+interface Folded {
+  readonly state: SessionState;
+  position: { epoch: string; offset: number };
+  /** Offset of the newest checkpoint known. */
+  checkpoint: number;
+}
+
+export function createSessions(options: SessionsOptions): Sessions {
+  const { logs, records, journal, workers, clock, random } = options;
+  const viewers = new Map<string, { readonly session: Session; count: number }>();
+  /** Least recently used first. Each value is the newest link of a chain, so that one fold at a time touches a state. */
+  const folds = new Map<string, Promise<Folded>>();
+  const sizes = new Map<string, number>();
+  let cachedBytes = 0;
+
+  async function store(session: Session): Promise<void> {
+    const { log, ...record } = session;
+    const until = clock.now() + KEEP_MS;
+    await Promise.all([
+      records.put(keyOf.session(record.owner, record.sessionId), record, { expiresAt: until }),
+      logs.keep(log, until + TOUCH_MS),
+    ]);
+  }
+
+  async function load(log: string): Promise<Folded> {
+    const [head, stored] = await Promise.all([logs.heads([log]), records.get(keyOf.checkpoint(log))]);
+    const { epoch = '', offset = 0, oldest = 1 } = head[0] ?? {};
+    const checkpoint = stored?.value as { offset: number; state: SessionState } | undefined;
+    // A checkpoint counts while the log goes on from it: not when it is of a log that is gone.
+    if (checkpoint && checkpoint.offset + 1 >= oldest && checkpoint.offset <= offset) {
+      const position = { epoch, offset: checkpoint.offset };
+      return { state: checkpoint.state, position, checkpoint: checkpoint.offset };
+    }
+    return { state: createSessionState(), position: { epoch, offset: oldest - 1 }, checkpoint: oldest - 1 };
+  }
+
+  async function catchUp(log: string, folded: Folded): Promise<Folded> {
+    const position = await foldLog(logs, log, folded.position, (entry) => {
+      reduceSession(folded.state, entry);
+      folded.position = { epoch: entry.epoch, offset: entry.offset };
+    });
+    if (!position) return catchUp(log, await load(log)); // trimmed or lost under us
+    folded.position = position;
+    if (position.offset - folded.checkpoint >= CHECKPOINT_ENTRIES) await saveCheckpoint(log, folded);
+    return folded;
+  }
+
+  async function saveCheckpoint(log: string, folded: Folded): Promise<void> {
+    folded.checkpoint = folded.position.offset;
+    const value = { offset: folded.position.offset, state: folded.state };
+    await records.put(keyOf.checkpoint(log), value, { expiresAt: clock.now() + KEEP_MS * 2 });
+  }
+
+  function remember(log: string, size: number): void {
+    cachedBytes += size - (sizes.get(log) ?? 0);
+    sizes.set(log, size);
+    for (const oldest of folds.keys()) {
+      if (cachedBytes <= CACHE_BYTES || oldest === log) break;
+      cachedBytes -= sizes.get(oldest) ?? 0;
+      sizes.delete(oldest);
+      folds.delete(oldest);
+    }
+  }
+
+  async function fold(log: string): Promise<Folded> {
+    const before = folds.get(log) ?? load(log);
+    const after = before.then((folded) => catchUp(log, folded));
+    folds.delete(log);
+    folds.set(log, after);
+    try {
+      const folded = await after;
+      if (folds.get(log) === after)
+        remember(log, folded.state.bytes + (folded.state.run?.text.length ?? 0) + 1_000);
+      return folded;
+    } catch (error) {
+      if (folds.get(log) === after) folds.delete(log);
+      throw error;
+    }
+  }
+
+  async function beforeTrim(log: string, before: number): Promise<number> {
+    const folded = await fold(log);
+    const oldestWaiting = folded.state.queue[0]?.offset ?? before;
+    await saveCheckpoint(log, folded);
+    return Math.min(before, oldestWaiting, folded.position.offset + 1);
+  }
+
+  async function nextTurn(log: string): Promise<Task | null> {
+    const { state } = await fold(log);
+    const [next] = state.queue;
+    if (!next) return null;
+    const page = await logs.read(log, { offset: next.offset - 1 }, { entries: 1, bytes: 1 });
+    const entry = page.kind === 'page' ? page.entries[0] : undefined;
+    if (!entry) throw new Error(`${log}: message ${next.offset} is queued and gone`);
+    const event = eventOf(entry);
+    const name = parseLog(log);
+    if (event.type !== 'message' || name.kind === 'channel')
+      throw new Error(`${log}: ${next.offset} is no message`);
+    const stored = await records.get(keyOf.session(name.owner, name.id));
+    if (!stored) return null; // its time is over
+    return {
+      log,
+      ownLog: false,
+      component: (stored.value as SessionRecord).component,
+      runId: next.runId,
+      messageId: next.messageId,
+      sessionId: name.id,
+      user: name.owner,
+      input: event.content,
+      state: state.run,
+      async history() {
+        const { state: now } = await fold(log);
+        const until = now.messages.findIndex((message) => message.messageId === next.messageId);
+        return now.messages.slice(0, until < 0 ? undefined : until);
+      },
+    };
+  }
+
+  function touch(): void {
+    for (const { session } of viewers.values()) store(session).catch(() => {}); // the next hour's touch is in time too
+    stopTouch = clock.schedule(clock.now() + TOUCH_MS, touch);
+  }
+  let stopTouch = clock.schedule(clock.now() + TOUCH_MS, touch);
+
+  return {
+    async open({ owner, component, sessionId, create = false }) {
+      const known = sessionId === undefined ? null : await records.get(keyOf.session(owner, sessionId));
+      const record = known?.value as SessionRecord | undefined;
+      const resumed = record?.component === component;
+      if (record && !resumed && create) {
+        throw new WireError('not_found', `There is no session "${sessionId}" of this agent.`);
+      }
+      const id = resumed || create ? (sessionId ?? `ses_${random.id()}`) : `ses_${random.id()}`;
+      const session: Session = {
+        sessionId: id,
+        owner,
+        component,
+        createdAt: resumed ? record.createdAt : clock.now(),
+        log: logOf.session(owner, id),
+      };
+      const [standing] = resumed ? await logs.heads([session.log]) : [];
+      const head = standing ?? (await logs.append(session.log, [])).head;
+      await store(session);
+      return { session, resumed, head };
+    },
+
+    async submit(session, { content, messageId = `msg_${random.id()}`, metadata, source }) {
+      const { state } = await fold(session.log);
+      if (state.queue.length >= INBOX && !state.queue.some((queued) => queued.messageId === messageId)) {
+        throw new WireError(
+          'inbox_full',
+          `${INBOX} messages of this session wait for their turn. Send it again later.`,
+        );
+      }
+      const data = { messageId, runId: `run_${random.id()}`, content, ...(metadata && { metadata }) };
+      await workers().announce(session.log, session.component, () =>
+        journal.append(session.log, [{ id: `msg:${messageId}`, type: 'message', data, source }]),
+      );
+      return { messageId };
+    },
+
+    async state(log) {
+      const { state, position } = await fold(log);
+      return { state, ...position };
+    },
+
+    view(session) {
+      const viewed = viewers.get(session.log) ?? { session, count: 0 };
+      viewers.set(session.log, viewed);
+      viewed.count++;
+      return () => {
+        if (--viewed.count > 0) return;
+        viewers.delete(session.log);
+        store(session).catch(() => {}); // it then lives as long as its last touch gave it
+      };
+    },
+
+    get viewed() {
+      return viewers.size;
+    },
+
+    turns: { next: nextTurn, async settled() {} },
+    retention: {
+      maxEntries: options.maxEntries ?? 100_000,
+      maxBytes: options.maxBytes ?? 64 * 1024 * 1024,
+      beforeTrim,
+    },
+    close: () => stopTouch(),
+  };
+}

@@ -1,0 +1,345 @@
+import type { Component, Content, HistoryMessage } from '@continuo/protocol';
+import type { Clock, Logs, Random, Records, Report, Stored } from '../ports.ts';
+import { StoreError } from '../ports.ts';
+import { type AbortCause, createDriver } from './driver.ts';
+import { claimLease, type Lease, type LeaseTerms, releaseLease, renewLease } from './lease.ts';
+import type { Journal } from './log.ts';
+import { keyOf, parseLog } from './names.ts';
+import type { RunState } from './run.ts';
+
+/** How often the logs with something to do are looked through, in ms: it finds what a dead server left. */
+const SCAN_MS = 1_000;
+const SCAN_PAGE = 500;
+/** Logs one server works on at once; the others' work waits in the store. */
+const MAX_ACTIVE = 1_000;
+/** How long a lease record and the wish that a run ends are kept, in ms. */
+const KEEP_MS = 48 * 3_600_000;
+
+/** One run to drive to its end. */
+export interface Task {
+  readonly log: string;
+  /** Whether the log ends with the run. */
+  readonly ownLog: boolean;
+  /** `agent:echo`, `team:story-team`. */
+  readonly component: string;
+  readonly runId: string;
+  readonly messageId: string;
+  readonly sessionId: string;
+  readonly user: string;
+  readonly input: Content;
+  /** What the log says of the run so far; `null`: nothing. */
+  readonly state: RunState | null;
+  history(): Promise<readonly HistoryMessage[]>;
+}
+
+/** Where runs come from: a session's messages, or the runs of door 4. */
+export interface TaskSource {
+  /** The run that is due in a log; `null`: none. */
+  next(log: string): Promise<Task | null>;
+  /** What remains to be done when a log has nothing due. Idempotent. */
+  settled(log: string): Promise<void>;
+}
+
+export interface Workers {
+  /**
+   * Does `add`, which makes work in a log, so that the work is done by some server even when this one dies at any
+   * moment. `component`: who must be there to do it.
+   */
+  announce<T>(log: string, component: string, add: () => Promise<T>): Promise<T>;
+  /** Ends a run, durably and idempotently, wherever it is driven and also before it has begun. */
+  cancel(log: string, runId: string, reason: string): Promise<void>;
+  /** Logs worked on here. */
+  readonly active: number;
+  /** No new work; what is under way may end until the deadline, then it ends `interrupted`. */
+  close(drainMs: number): Promise<void>;
+}
+
+export interface WorkersOptions {
+  readonly logs: Logs;
+  readonly records: Records;
+  readonly journal: Journal;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly report: Report;
+  readonly terms: LeaseTerms;
+  readonly components: ReadonlyMap<string, Component>;
+  readonly sources: { readonly session: TaskSource; readonly run: TaskSource };
+}
+
+/** The record `work/<log>`: there may be something to do, for a server that has the component. */
+interface Work {
+  readonly component: string;
+  readonly by: string;
+  readonly at: number;
+}
+
+/** A lease that this server holds, and the run it drives under it. */
+interface Held {
+  readonly log: string;
+  lease: Lease;
+  version: number;
+  lost: boolean;
+  stopTimer: () => void;
+  renewing: Promise<void> | null;
+  runId: string | null;
+  controller: AbortController;
+  cause: AbortCause | null;
+}
+
+interface Active {
+  held: Held | null;
+  /** Work was added since it last looked. */
+  again: boolean;
+  done: Promise<void>;
+}
+
+/**
+ * Drives the runs of this server and takes over those of dead ones. A log's runs are driven one at a time, by the
+ * holder of its lease; everything that is appended bears the lease's token.
+ */
+export function createWorkers(options: WorkersOptions): Workers {
+  const { logs, records, clock, random, report, terms, components, sources } = options;
+  const me = random.id();
+  const driver = createDriver(options);
+  const active = new Map<string, Active>();
+  /** Announced here and not yet stored: work that must not be taken for done. */
+  const announcing = new Map<string, number>();
+  const busyUntil = new Map<string, number>();
+  let closed = false;
+
+  function sourceOf(log: string): TaskSource {
+    const { kind } = parseLog(log);
+    if (kind === 'channel') throw new Error(`${log} has no runs`);
+    return sources[kind];
+  }
+
+  function putLease(log: string, lease: Lease, ifVersion: number): Promise<number | null> {
+    return records.put(keyOf.lease(log), lease, { ifVersion, expiresAt: clock.now() + KEEP_MS });
+  }
+
+  async function claim(log: string): Promise<Held | null> {
+    const [stored, [head]] = await Promise.all([records.get(keyOf.lease(log)), logs.heads([log])]);
+    const current = (stored?.value as Lease | undefined) ?? null;
+    const { leaseMs } = terms;
+    const lease = claimLease(current, { holder: me, now: clock.now(), leaseMs, fence: head?.fence ?? 0 });
+    if ('busyUntil' in lease) {
+      busyUntil.set(log, lease.busyUntil);
+      return null;
+    }
+    const version = await putLease(log, lease, stored?.version ?? 0);
+    if (version === null) return null;
+    const held: Held = {
+      log,
+      lease,
+      version,
+      lost: false,
+      stopTimer: () => {},
+      renewing: null,
+      runId: null,
+      controller: new AbortController(),
+      cause: null,
+    };
+    renewLater(held);
+    return held;
+  }
+
+  function abort(held: Held, cause: AbortCause): void {
+    held.cause ??= cause;
+    held.controller.abort();
+  }
+
+  function begin(held: Held, runId: string): void {
+    held.runId = runId;
+    held.controller = new AbortController();
+    held.cause = null;
+    if (held.lost) abort(held, 'lost');
+  }
+
+  function lose(held: Held): void {
+    held.lost = true;
+    held.cause = 'lost';
+    held.stopTimer();
+    abort(held, 'lost');
+  }
+
+  function renewLater(held: Held): void {
+    const at = Math.min(clock.now() + terms.renewMs, held.lease.expiresAt);
+    held.stopTimer = clock.schedule(at, () => {
+      held.renewing = renew(held).catch((error: unknown) =>
+        report(`renewing the lease of ${held.log}`, error),
+      );
+    });
+  }
+
+  async function renew(held: Held): Promise<void> {
+    const lease = renewLease(held.lease, clock.now(), terms.leaseMs);
+    if (!lease) return lose(held);
+    renewLater(held); // also when the store does not answer: the lease then lapses on time
+    const { runId } = held;
+    const [version, cancelled] = await Promise.all([
+      putLease(held.log, lease, held.version),
+      runId === null ? null : records.get(keyOf.cancel(held.log, runId)),
+    ]);
+    if (held.lost) return;
+    if (version === null) return lose(held);
+    held.lease = lease;
+    held.version = version;
+    if (cancelled && held.runId === runId) abort(held, 'cancelled');
+  }
+
+  async function release(held: Held): Promise<void> {
+    held.stopTimer();
+    await held.renewing;
+    held.stopTimer();
+    if (!held.lost) await putLease(held.log, releaseLease(held.lease), held.version);
+    held.lost = true;
+  }
+
+  /** Does all that is due in a log, if nobody else is at it. */
+  async function work(log: string, mine: Active): Promise<void> {
+    const held = await claim(log);
+    if (!held) return;
+    mine.held = held;
+    try {
+      // From here on no former holder can append, so what is read now is all there is.
+      await logs.append(log, [], { fence: { run: '', token: held.lease.token } });
+      while (!closed && !held.lost) {
+        mine.again = false;
+        const listed = await records.get(keyOf.work(log));
+        const task = await sourceOf(log).next(log);
+        if (task) {
+          if (!(await perform(task, listed, held))) return;
+        } else {
+          await sourceOf(log).settled(log);
+          await takeOff(log, listed);
+          if (!mine.again) return;
+        }
+      }
+    } catch (error) {
+      if (!(error instanceof StoreError && error.code === 'fenced')) throw error;
+      lose(held);
+    } finally {
+      await release(held);
+    }
+  }
+
+  /** Drives one run; false when this server has not what it takes. */
+  async function perform(task: Task, listed: Stored | null, held: Held): Promise<boolean> {
+    const component = components.get(task.component);
+    if (!component) return false;
+    if (!listed) await list(task.log, task.component);
+    begin(held, task.runId);
+    const cancelKey = keyOf.cancel(task.log, task.runId);
+    const wish = async (): Promise<string | null> => {
+      const stored = await records.get(cancelKey);
+      return stored && (stored.value as { reason: string }).reason;
+    };
+    if ((await wish()) !== null) abort(held, 'cancelled');
+    await driver.drive({
+      task,
+      component,
+      token: held.lease.token,
+      signal: held.controller.signal,
+      cause: () => held.cause,
+      cancelReason: wish,
+    });
+    held.runId = null;
+    if (held.cause === 'cancelled') await records.remove(cancelKey);
+    return true;
+  }
+
+  async function list(log: string, component: string): Promise<void> {
+    const work: Work = { component, by: me, at: clock.now() };
+    await records.put(keyOf.work(log), work);
+  }
+
+  /** Takes the log off the list, unless work was added since `listed` was read or is being added now. */
+  async function takeOff(log: string, listed: Stored | null): Promise<void> {
+    if (!listed || announcing.has(log)) return;
+    const { by, at } = listed.value as Work;
+    // Another server may have announced what it has not stored yet; its own worker will see to it, if it lives.
+    if (by !== me && clock.now() - at < terms.leaseMs * 2) return;
+    await records.remove(keyOf.work(log), listed.version);
+  }
+
+  function start(log: string): void {
+    const running = active.get(log);
+    if (running) {
+      running.again = true;
+      return;
+    }
+    if (closed || active.size >= MAX_ACTIVE) return; // the scan finds it again
+    const mine: Active = { held: null, again: false, done: Promise.resolve() };
+    active.set(log, mine);
+    mine.done = work(log, mine)
+      .catch((error: unknown) => report(`working on ${log}`, error))
+      .finally(() => {
+        active.delete(log);
+        if (mine.again) start(log);
+      });
+  }
+
+  async function scan(): Promise<void> {
+    const now = clock.now();
+    for (const [log, until] of busyUntil) if (until <= now) busyUntil.delete(log);
+    const prefix = keyOf.work('');
+    for (let after = prefix; ; ) {
+      const page = await records.list(prefix, { after, limit: SCAN_PAGE });
+      for (const { key, value } of page) {
+        const log = key.slice(prefix.length);
+        if (!active.has(log) && !busyUntil.has(log) && components.has((value as Work).component)) start(log);
+      }
+      const last = page.at(-1);
+      if (!last || page.length < SCAN_PAGE) return;
+      after = last.key;
+    }
+  }
+
+  let stopScan = (): void => {};
+  function scanLater(): void {
+    stopScan = clock.schedule(clock.now() + SCAN_MS * (0.75 + random.next() / 2), () => {
+      scan()
+        .catch((error: unknown) => report('looking for work', error))
+        .finally(() => {
+          if (!closed) scanLater();
+        });
+    });
+  }
+  scanLater();
+
+  return {
+    async announce(log, component, add) {
+      announcing.set(log, (announcing.get(log) ?? 0) + 1);
+      try {
+        await list(log, component);
+        return await add();
+      } finally {
+        const left = (announcing.get(log) ?? 1) - 1;
+        if (left > 0) announcing.set(log, left);
+        else announcing.delete(log);
+        start(log);
+      }
+    },
+
+    async cancel(log, runId, reason) {
+      await records.put(keyOf.cancel(log, runId), { reason }, { expiresAt: clock.now() + KEEP_MS });
+      const held = active.get(log)?.held;
+      if (held?.runId === runId) abort(held, 'cancelled');
+      else start(log);
+    },
+
+    get active() {
+      return active.size;
+    },
+
+    async close(drainMs) {
+      closed = true;
+      stopScan();
+      const stopDeadline = clock.schedule(clock.now() + drainMs, () => {
+        for (const { held } of active.values()) if (held) abort(held, 'drained');
+      });
+      await Promise.all([...active.values()].map((each) => each.done));
+      stopDeadline();
+    },
+  };
+}

@@ -1,0 +1,217 @@
+import {
+  AckFrame,
+  AuthFrame,
+  PingFrame,
+  PongFrame,
+  PublishFrame,
+  type Reset,
+  SubscribeFrame,
+  UnsubscribeFrame,
+  WireError,
+} from '@continuo/protocol';
+import { demand, type Principal } from '../core/access.ts';
+import type { Channels } from '../core/channels.ts';
+import type { Attachment, Consumers } from '../core/consumers.ts';
+import type { Feed, Feeds } from '../core/feed.ts';
+import { keyOf, logOf } from '../core/names.ts';
+import type { Tails } from '../core/tail.ts';
+import type { Head, Random, Report } from '../ports.ts';
+import { channelDialects, sourceOf } from './dialects.ts';
+import type { Connection, Row, SocketProtocol } from './socket.ts';
+
+/** Door 2, on `/ws`: channels. A channel is a log, a subscription a feed, at-least-once an attached consumer. */
+
+export interface PushDoorOptions {
+  readonly channels: Channels;
+  readonly consumers: Consumers;
+  readonly feeds: Feeds;
+  readonly tails: Tails;
+  readonly random: Random;
+  readonly report: Report;
+  readonly enabled: boolean;
+}
+
+interface Subscription {
+  readonly feed: Feed;
+  /** `null`: at most once. */
+  readonly attachment: Attachment | null;
+  readonly ownSource: string | null;
+}
+
+interface Pusher {
+  readonly connection: Connection;
+  clientId: string;
+  /** Whether the server made the id up: then its consumers end with the connection. */
+  temporary: boolean;
+  principal: Principal | null;
+  readonly subscriptions: Map<string, Subscription>;
+}
+
+interface Answered {
+  readonly request_id?: string | number | undefined;
+}
+
+export function createPushDoor(options: PushDoorOptions): SocketProtocol<Pusher> {
+  const { channels, consumers, feeds, tails, random, report, enabled } = options;
+
+  function answer(pusher: Pusher, request: Answered, frame: object): void {
+    const { request_id } = request;
+    pusher.connection.send(request_id === undefined ? frame : { ...frame, request_id });
+  }
+
+  function principalOf(pusher: Pusher): Principal {
+    if (!enabled)
+      throw new WireError('push_disabled', 'Channels are switched off here. Start the gateway with --push.');
+    pusher.principal ??= pusher.connection.authenticate();
+    return pusher.principal;
+  }
+
+  async function drop(pusher: Pusher, channel: string): Promise<void> {
+    const subscription = pusher.subscriptions.get(channel);
+    pusher.subscriptions.delete(channel);
+    subscription?.feed.close();
+    await subscription?.attachment?.detach();
+  }
+
+  function dropAll(pusher: Pusher): void {
+    for (const channel of [...pusher.subscriptions.keys()]) {
+      drop(pusher, channel).catch((error: unknown) => report(`leaving ${channel}`, error));
+    }
+  }
+
+  function authenticate(pusher: Pusher, frame: AuthFrame): void {
+    const principal = pusher.connection.authenticate(frame.token);
+    dropAll(pusher);
+    pusher.principal = principal;
+    if (frame.client_id !== undefined) {
+      pusher.clientId = frame.client_id;
+      pusher.temporary = false;
+    }
+    const { subject } = principal;
+    answer(pusher, frame, { type: 'authenticated', client_id: pusher.clientId, subject });
+  }
+
+  async function subscribe(pusher: Pusher, frame: SubscribeFrame): Promise<void> {
+    const { connection, clientId, temporary } = pusher;
+    const { channel, since, epoch, delivery = true, echo = false } = frame;
+    const principal = principalOf(pusher);
+    demand(principal, 'read', 'channels', channel);
+    await drop(pusher, channel);
+    const log = logOf.channel(channel);
+    const head = await channels.open(channel);
+    const start = since === undefined ? undefined : { epoch: epoch ?? head.epoch, offset: since };
+    const attachment = delivery
+      ? await consumers.attach({
+          key: keyOf.consumer(principal.user, clientId, channel),
+          log,
+          head,
+          since: start,
+          temporary,
+          onRoom: () => pusher.subscriptions.get(channel)?.feed.resume(),
+          onTakenOver: () => connection.close('taken_over'),
+        })
+      : null;
+    const after = attachment?.after ?? start ?? { epoch: head.epoch, offset: head.offset };
+    answer(pusher, frame, {
+      type: 'channel.subscribed',
+      channel,
+      ok: true,
+      cursor: after.offset,
+      oldest_cursor: head.oldest,
+      epoch: head.epoch,
+      recovered: isKept(after, head),
+    });
+    const { first, again } = channelDialects(connection.peer.wire);
+    const ownSource = echo ? null : sourceOf(principal.user, clientId);
+    const feed = feeds.open({
+      log,
+      head,
+      after,
+      peer: connection.peer,
+      dialect: first,
+      ...(ownSource !== null && { withoutSource: ownSource }),
+      ...(attachment && {
+        replay: { until: attachment.until, dialect: again },
+        skip: attachment.skip,
+        room: attachment.room,
+        onSent: attachment.onSent,
+      }),
+      onReset(reset) {
+        attachment?.onReset(reset);
+        connection.send(resetFrame(channel, reset));
+        return reset.to;
+      },
+    });
+    pusher.subscriptions.set(channel, { feed, attachment, ownSource });
+  }
+
+  async function publish(pusher: Pusher, frame: PublishFrame): Promise<void> {
+    const { channel, data, event_id: eventId } = frame;
+    const principal = principalOf(pusher);
+    demand(principal, 'publish', 'channels', channel);
+    const source = sourceOf(principal.user, pusher.clientId);
+    const published = await channels.publish(channel, { data, source, eventId });
+    const own = pusher.subscriptions.get(channel)?.ownSource === source ? 1 : 0;
+    answer(pusher, frame, {
+      type: 'channel.published',
+      channel,
+      delivered: tails.watchers(logOf.channel(channel)) - own,
+      event_id: published.eventId,
+      sequence: published.sequence,
+    });
+  }
+
+  async function acknowledge(pusher: Pusher, frame: AckFrame): Promise<void> {
+    const { event_id: eventId, channel } = frame;
+    principalOf(pusher);
+    const named = channel === undefined ? null : (pusher.subscriptions.get(channel)?.attachment ?? null);
+    const attachment = channel === undefined ? inFlight(pusher, eventId) : named;
+    const ok = (await attachment?.ack(eventId)) ?? false;
+    answer(pusher, frame, { type: 'ack_received', event_id: eventId, ok });
+  }
+
+  function inFlight(pusher: Pusher, eventId: string): Attachment | null {
+    for (const { attachment } of pusher.subscriptions.values()) {
+      if (attachment?.isInFlight(eventId)) return attachment;
+    }
+    return null;
+  }
+
+  async function unsubscribe(pusher: Pusher, frame: { channel: string } & Answered): Promise<void> {
+    const { channel } = frame;
+    const ok = pusher.subscriptions.has(channel);
+    await drop(pusher, channel);
+    answer(pusher, frame, { type: 'channel.unsubscribed', channel, ok });
+  }
+
+  const rows: Readonly<Record<string, Row<Pusher>>> = {
+    auth: { schema: AuthFrame, inTurn: true, handle: authenticate },
+    'channel.subscribe': { schema: SubscribeFrame, inTurn: true, handle: subscribe },
+    'channel.unsubscribe': { schema: UnsubscribeFrame, inTurn: true, handle: unsubscribe },
+    'channel.publish': { schema: PublishFrame, handle: publish },
+    message_ack: { schema: AckFrame, handle: acknowledge },
+    ping: { schema: PingFrame, handle: (pusher) => pusher.connection.send({ type: 'pong' }) },
+    pong: { schema: PongFrame, handle() {} },
+  };
+
+  return {
+    path: '/ws',
+    rows,
+    awaitsFirstFrame: (connection) => !connection.isAuthenticated(),
+    open(connection) {
+      const clientId = `cli_${random.id()}`;
+      connection.send({ type: 'connected', client_id: clientId });
+      return { connection, clientId, temporary: true, principal: null, subscriptions: new Map() };
+    },
+    closed: dropAll,
+  };
+}
+
+/** Whether everything after a position is still there. */
+function isKept(after: { epoch: string; offset: number }, head: Head): boolean {
+  return after.epoch === head.epoch && after.offset + 1 >= head.oldest && after.offset <= head.offset;
+}
+
+export function resetFrame(channel: string, { reason, from, to }: Reset): object {
+  return { type: 'channel.reset', channel, reason, from: from.offset, to: to.offset, epoch: to.epoch };
+}

@@ -1,0 +1,205 @@
+import {
+  type Component,
+  type ComponentJson,
+  componentFields,
+  type EndStatus,
+  type Entry,
+  ResumeRequest,
+  type RunOutput,
+  RunRequest,
+  type RunStatus,
+  toRun,
+  WireError,
+} from '@continuo/protocol';
+import { type Context, Hono } from 'hono';
+import type { Authenticate } from '../auth/authenticate.ts';
+import { demand, type Principal } from '../core/access.ts';
+import type { Feeds } from '../core/feed.ts';
+import type { RunState } from '../core/run.ts';
+import type { Run, Runs } from '../core/runs.ts';
+import type { Workers } from '../core/worker.ts';
+import type { Clock, Head, Logs, OpenStream, Report } from '../ports.ts';
+import { credentialOf, parseBody, readBody, statusOf } from './http.ts';
+import { createRunStreams } from './run-stream.ts';
+import { toWireError } from './socket.ts';
+
+/** Door 4: runs. A run is a log that ends; its stream, its resume and its replay are one feed from one position. */
+
+export interface RunsDoorOptions {
+  readonly runs: Runs;
+  readonly logs: Logs;
+  readonly feeds: Feeds;
+  readonly workers: Workers;
+  readonly components: readonly Component[];
+  readonly authenticate: Authenticate;
+  readonly openStream: OpenStream;
+  readonly clock: Clock;
+  readonly report: Report;
+  /** For `db_id`: the name of the store. */
+  readonly storeName: string;
+}
+
+const STATUS: Readonly<Record<RunState['status'], RunStatus>> = {
+  running: 'RUNNING',
+  paused: 'PAUSED',
+  completed: 'COMPLETED',
+  cancelled: 'CANCELLED',
+  failed: 'ERROR',
+  interrupted: 'ERROR',
+  rejected: 'ERROR',
+};
+
+export function createRunsDoor(options: RunsDoorOptions): Hono {
+  const { runs, logs, workers, components, authenticate, report, storeName } = options;
+  const streams = createRunStreams(options);
+  const routes = new Hono();
+
+  function principalFor(c: Context, component: Component): Principal {
+    const principal = authenticate(credentialOf(c));
+    demand(principal, 'write', 'agents', component.id);
+    return principal;
+  }
+
+  async function outputOf(run: Run, component: Component): Promise<RunOutput> {
+    const { state, entries } = await runs.report(run);
+    const content = state?.text ?? '';
+    return {
+      run_id: run.runId,
+      session_id: run.sessionId,
+      ...componentFields(component),
+      content,
+      status: state ? STATUS[state.status] : 'PENDING',
+      ...(state &&
+        STATUS[state.status] === 'ERROR' && { error_type: errorTypeOf(state.status), error: state.reason }),
+      events: entries.map((entry) => toRun(entry, run.sessionId)),
+      messages: [
+        { role: 'user' as const, content: run.input },
+        ...(content ? [{ role: 'assistant' as const, content }] : []),
+      ],
+      metrics: {},
+      created_at: Math.floor(run.createdAt / 1000),
+    };
+  }
+
+  async function resume(c: Context, component: Component): Promise<Response> {
+    const principal = principalFor(c, component);
+    const { last_event_index: last, session_id } = parseBody(ResumeRequest, await readBody(c), 'invalid');
+    const run = await runs.find(principal.user, component, c.req.param('runId') ?? '');
+    const to = streams.open(c);
+    if (!run || (session_id !== undefined && session_id !== run.sessionId)) {
+      to.meta({ event: 'error', error: 'There is no such run.' });
+      to.peer.close(1000, 'unknown run');
+      return to.response;
+    }
+    const head = (await logs.heads([run.log]))[0] ?? (await logs.append(run.log, [])).head;
+    const status = await statusOfRun(run, head);
+    const given = last !== undefined && last >= 0;
+    // Every entry of a run's own log is an event of the run, so index i has offset i + 1.
+    const after = given ? Math.min(last + 1, head.offset) : head.oldest - 1;
+    const count = head.offset;
+    if (status !== 'RUNNING') {
+      to.meta({
+        event: 'replay',
+        run_id: run.runId,
+        status,
+        total_events: count,
+        total_buffered: count - head.oldest + 1,
+        last_event_index_requested: given ? last : -1,
+        message: `The run is ${status}: its events after the index follow.`,
+      });
+      streams.follow(run, head, { after, to });
+      return to.response;
+    }
+    const meta = { run_id: run.runId, status: 'running' as const, current_event_count: count };
+    if (count > after) {
+      to.meta({
+        event: 'catch_up',
+        ...meta,
+        missed_events: count - after,
+        message: 'The missed events follow.',
+      });
+    }
+    const caughtUp = (): void => to.meta({ event: 'subscribed', ...meta, message: 'Live events follow.' });
+    streams.follow(run, head, { after, to, caughtUp });
+    return to.response;
+  }
+
+  async function statusOfRun(run: Run, head: Head): Promise<RunStatus> {
+    const at = { epoch: head.epoch, offset: Math.max(head.offset - 1, head.oldest - 1) };
+    const page = await logs.read(run.log, at, { entries: 1, bytes: 1 });
+    const last: Entry | undefined = page.kind === 'page' ? page.entries[0] : undefined;
+    if (head.ended && last) return STATUS[(last.data as { status: EndStatus }).status];
+    return last?.type === 'run.paused' ? 'PAUSED' : 'RUNNING';
+  }
+
+  async function start(c: Context, component: Component): Promise<Response> {
+    const { user } = principalFor(c, component);
+    const request = parseBody(RunRequest, await readBody(c), 'invalid');
+    const { message: input, session_id: sessionId } = request;
+    const { run, head } = await runs.create({ owner: user, component, input, sessionId });
+    if (request.stream) {
+      const to = streams.open(c);
+      const left = (): void => {
+        const cancelled = workers.cancel(run.log, run.runId, 'Its client has gone.');
+        cancelled.catch((error: unknown) => report(`cancelling ${run.runId}`, error));
+      };
+      streams.follow(run, head, { after: 0, to, ...(!request.background && { left }) });
+      return to.response;
+    }
+    if (request.background) {
+      return c.json({ run_id: run.runId, session_id: run.sessionId, status: 'PENDING' }, 202);
+    }
+    await streams.untilEnded(run, head, c.req.raw.signal);
+    return c.json(await outputOf(run, component));
+  }
+
+  for (const kind of ['agent', 'team', 'workflow'] as const) {
+    const known = components.filter((component) => component.kind === kind);
+    const find = (c: Context): Component => {
+      const component = known.find((each) => each.id === c.req.param('id'));
+      if (!component) throw new WireError('not_found', `${kind[0]?.toUpperCase()}${kind.slice(1)} not found`);
+      return component;
+    };
+    routes.get(`/${kind}s`, (c) => {
+      authenticate(credentialOf(c));
+      return c.json(known.map((component) => describe(component, storeName)));
+    });
+    routes.get(`/${kind}s/:id`, (c) => {
+      authenticate(credentialOf(c));
+      return c.json(describe(find(c), storeName));
+    });
+    routes.post(`/${kind}s/:id/runs`, (c) => start(c, find(c)));
+    routes.post(`/${kind}s/:id/runs/:runId/resume`, (c) => resume(c, find(c)));
+    routes.get(`/${kind}s/:id/runs/:runId`, async (c) => {
+      const component = find(c);
+      const principal = principalFor(c, component);
+      const run = await runs.find(principal.user, component, c.req.param('runId'));
+      const sessionId = c.req.query('session_id');
+      if (!run || (sessionId !== undefined && sessionId !== run.sessionId)) {
+        throw new WireError('not_found', 'Run not found');
+      }
+      return c.json(await outputOf(run, component));
+    });
+  }
+
+  routes.onError((error, c) => {
+    const { code, message } = toWireError(error, report);
+    return c.json({ detail: message }, statusOf(code) as 400);
+  });
+  return routes;
+}
+
+function errorTypeOf(status: RunState['status']): string {
+  return status === 'failed' ? 'error' : status;
+}
+
+function describe({ id, name, description, mode, members }: Component, storeName: string): ComponentJson {
+  return {
+    id,
+    name,
+    db_id: storeName,
+    ...(description !== undefined && { description }),
+    ...(mode && { mode }),
+    ...(members && { members: [...members] }),
+  };
+}

@@ -1,0 +1,90 @@
+import type { Writable } from 'node:stream';
+import type { Peer, Wire } from '../ports.ts';
+
+export interface GatheredOptions {
+  readonly id: string;
+  readonly wire: Wire;
+  readonly socket: Writable;
+  /** Called after what was sent before has been handed to the socket. */
+  close(code: number, reason: string): void;
+}
+
+/** Peers that have something to write, of the whole process: one pass at the end of the tick writes for all of them. */
+let dirty: GatheredPeer[] = [];
+
+function flushAll(): void {
+  const peers = dirty;
+  dirty = [];
+  for (const peer of peers) peer.flush();
+}
+
+/**
+ * A peer whose frames of one tick go out in one write. A frame that is alone goes as the very buffer it came as, so that
+ * one buffer serves any number of sockets.
+ */
+export class GatheredPeer implements Peer {
+  readonly id: string;
+  readonly wire: Wire;
+  readonly #socket: Writable;
+  readonly #close: (code: number, reason: string) => void;
+  #pending: Uint8Array[] = [];
+  #pendingBytes = 0;
+  #onDrained: (() => void) | null = null;
+  #closed = false;
+
+  constructor({ id, wire, socket, close }: GatheredOptions) {
+    this.id = id;
+    this.wire = wire;
+    this.#socket = socket;
+    this.#close = close;
+    socket.on('drain', () => this.#drained());
+  }
+
+  get bufferedBytes(): number {
+    return this.#socket.writableLength + this.#pendingBytes;
+  }
+
+  send(frame: Uint8Array): void {
+    if (this.#closed) return;
+    if (this.#pending.push(frame) === 1 && dirty.push(this) === 1) setImmediate(flushAll);
+    this.#pendingBytes += frame.byteLength;
+  }
+
+  onceDrained(run: () => void): void {
+    this.#onDrained = run;
+    // What is buffered drains with an event only when the socket was full: a tick with nothing to wait for is looked at.
+    if (!this.#socket.writableNeedDrain) setImmediate(() => this.#drained());
+  }
+
+  flush(): void {
+    const frames = this.#pending;
+    const [first] = frames;
+    if (first === undefined) return;
+    this.#pending = [];
+    this.#pendingBytes = 0;
+    if (this.#socket.destroyed || this.#socket.writableEnded) return;
+    this.#socket.write(frames.length === 1 ? first : Buffer.concat(frames));
+  }
+
+  close(code: number, reason: string): void {
+    if (this.#closed) return;
+    this.flush();
+    this.#closed = true;
+    this.#close(code, reason);
+  }
+
+  /** The socket is gone: nothing will drain any more. */
+  dispose(): void {
+    this.#closed = true;
+    this.#pending = [];
+    this.#pendingBytes = 0;
+    this.#onDrained = null;
+  }
+
+  #drained(): void {
+    if (this.#socket.writableNeedDrain) return;
+    const run = this.#onDrained;
+    this.#onDrained = null;
+    run?.();
+  }
+}

@@ -1,0 +1,225 @@
+import { type Component, ERRORS } from '@continuo/protocol';
+import { Hono } from 'hono';
+import { bearerOf, createAuthenticate, type StaticToken } from './auth/authenticate.ts';
+import { isLoopback, type OriginPolicy, refuseOrigin } from './auth/origin.ts';
+import { createPollTokens } from './auth/poll-token.ts';
+import { createChannels } from './core/channels.ts';
+import { createConsumers } from './core/consumers.ts';
+import { createFeeds } from './core/feed.ts';
+import { LEASE_TERMS, type LeaseTerms } from './core/lease.ts';
+import { createJournal } from './core/log.ts';
+import { parseLog } from './core/names.ts';
+import { createRuns } from './core/runs.ts';
+import { createSessions } from './core/sessions.ts';
+import { createTails } from './core/tail.ts';
+import { createWorkers, type Workers } from './core/worker.ts';
+import { createGatewayDoor } from './doors/gateway.ts';
+import { createPages } from './doors/pages.ts';
+import { createPollDoor } from './doors/poll.ts';
+import { createPushDoor } from './doors/push.ts';
+import { createRunsDoor } from './doors/runs.ts';
+import { createSocketDoor, type SocketDoor } from './doors/socket.ts';
+import { systemClock, systemRandom } from './edge/clock.ts';
+import { createNodeEdge, openNodeStream } from './edge/node.ts';
+import { openWebStream } from './edge/web.ts';
+import type { Clock, Random, Report, Store } from './ports.ts';
+
+export interface GatewayOptions {
+  /** Agents, teams and workflows, in the order in which they are listed. */
+  readonly agents: readonly Component[];
+  /** Where everything is kept. It stays the caller's: `close()` does not close it. */
+  readonly store: Store;
+  /** Who may connect. Default: nobody needs a token, which is for loopback only. */
+  readonly tokens?: readonly StaticToken[];
+  /** Origins of web pages that may connect, beside the server's own. */
+  readonly allowedOrigins?: readonly string[];
+  /** Channels and their polling. Default off. */
+  readonly push?: boolean;
+  readonly version?: string;
+  /** How long runs under way may take to end when the gateway closes, in ms. Default 10,000. */
+  readonly drainMs?: number;
+  readonly lease?: LeaseTerms;
+  /** What went wrong without a client being told. Default: the console. */
+  readonly report?: Report;
+  readonly clock?: Clock;
+  readonly random?: Random;
+}
+
+export interface Gateway {
+  /** The HTTP doors, as a fetch handler. */
+  fetch(request: Request, env?: unknown): Response | Promise<Response>;
+  /** The socket doors, for an edge that brings its own sockets. */
+  readonly sockets: SocketDoor;
+  /** Port 0 takes a free one. Rejects when it cannot listen, or may not: beyond loopback it needs tokens. */
+  listen(options?: {
+    readonly port?: number;
+    readonly host?: string;
+  }): Promise<{ readonly url: string; readonly port: number }>;
+  /** Takes no more, lets runs end, closes every connection. Idempotent. */
+  close(): Promise<void>;
+}
+
+/** The composition root: one store, one engine, every door. */
+export function createGateway(options: GatewayOptions): Gateway {
+  const { agents, store, tokens = [], push = false, version = '0.0.0', drainMs = 10_000 } = options;
+  const { lease: terms = LEASE_TERMS, clock = systemClock, random = systemRandom } = options;
+  const { report = (problem, error) => console.error(`continuo: ${problem}:`, error) } = options;
+  checkComponents(agents);
+  const { logs, records, bus } = store;
+  const startedAt = clock.now();
+  let originPolicy: OriginPolicy = { loopback: true, allowed: options.allowedOrigins ?? [] };
+  let draining = false;
+
+  const authenticate = createAuthenticate(tokens);
+  const journal = createJournal({
+    logs,
+    bus,
+    report,
+    retentionOf(log) {
+      const { kind } = parseLog(log);
+      return { session: sessions, run: runs, channel: channels }[kind].retention;
+    },
+  });
+  const tails = createTails({ logs, bus, clock, report });
+  const feeds = createFeeds({ tails, logs, clock, report });
+  const lateWorkers = (): Workers => workers;
+  const sessions = createSessions({ logs, records, journal, workers: lateWorkers, clock, random });
+  const runs = createRuns({ logs, records, journal, sessions, workers: lateWorkers, clock, random });
+  const channels = createChannels({ logs, journal, clock, random });
+  const consumers = createConsumers({ logs, records, clock, random, report });
+  const workers = createWorkers({
+    logs,
+    records,
+    journal,
+    clock,
+    random,
+    report,
+    terms,
+    components: new Map(agents.map((component) => [`${component.kind}:${component.id}`, component])),
+    sources: { session: sessions.turns, run: runs.tasks },
+  });
+
+  const health = (): { status: string; uptime: number } => ({
+    status: draining ? 'draining' : 'ok',
+    uptime: (clock.now() - startedAt) / 1000,
+  });
+  const findComponent = (id: string): Component | undefined =>
+    agents.find((component) => component.id === id);
+  const sockets = createSocketDoor({
+    protocols: [
+      createGatewayDoor({ sessions, feeds, random, report, findComponent, health }),
+      createPushDoor({ channels, consumers, feeds, tails, random, report, enabled: push }),
+    ],
+    authenticate,
+    clock,
+    report,
+  });
+
+  const pollTokens = createPollTokens(records);
+  const poll = createPollDoor({
+    channels,
+    consumers,
+    feeds,
+    records,
+    tokens: pollTokens,
+    authenticate,
+    clock,
+    random,
+    report,
+    enabled: push,
+  });
+  const app = new Hono();
+  app.use(async (c, next) => {
+    const asked = { host: c.req.header('host') ?? new URL(c.req.url).host, origin: c.req.header('origin') };
+    const refusal = refuseOrigin(asked, originPolicy);
+    if (refusal) return c.json({ error: { code: 'forbidden', message: refusal } }, ERRORS.forbidden.status);
+    return next();
+  });
+  app.route(
+    '/',
+    createPages({
+      components: agents,
+      version,
+      storeName: store.name,
+      push,
+      tokenRequired: tokens.length > 0,
+      health,
+      ready: () => !draining,
+    }),
+  );
+  app.route('/api/push/poll', poll.routes);
+  app.route(
+    '/',
+    createRunsDoor({
+      runs,
+      logs,
+      feeds,
+      workers,
+      components: agents,
+      authenticate,
+      openStream: (request, env, headers) =>
+        (isNode(env) ? openNodeStream : openWebStream)(request, env, headers),
+      clock,
+      report,
+      storeName: store.name,
+    }),
+  );
+
+  const edge = createNodeEdge({
+    fetch: (request, env) => app.fetch(request, env as object),
+    refuseUpgrade({ path, ...asked }) {
+      const refusal = refuseOrigin(asked, originPolicy);
+      if (refusal) return { status: 403, message: refusal };
+      return sockets.has(path)
+        ? null
+        : { status: 404, message: `There is no door at ${path}. Use / or /ws.` };
+    },
+    openSocket: (peer, { path, authorization, queryToken, pause, resume }) =>
+      sockets.open(peer, { path, credential: bearerOf(authorization) ?? queryToken, pause, resume }),
+    clock,
+    report,
+  });
+
+  async function close(): Promise<void> {
+    draining = true;
+    await workers.close(drainMs);
+    poll.close();
+    await edge.close(ERRORS.draining.close, 'draining');
+    tails.close();
+    sessions.close();
+  }
+  let closing: Promise<void> | null = null;
+
+  return {
+    fetch: (request, env) => app.fetch(request, env as object),
+    sockets,
+    async listen({ port = 8765, host = '127.0.0.1' } = {}) {
+      originPolicy = { ...originPolicy, loopback: isLoopback(host) };
+      if (!originPolicy.loopback && tokens.length === 0) {
+        throw new Error(
+          `Refusing to listen on ${host} without a token: anyone who reaches it could use it. Set a token.`,
+        );
+      }
+      const { port: taken } = await edge.listen(port, host);
+      return { url: `http://${host.includes(':') ? `[${host}]` : host}:${taken}`, port: taken };
+    },
+    close() {
+      closing ??= close();
+      return closing;
+    },
+  };
+}
+
+function isNode(env: unknown): boolean {
+  return typeof env === 'object' && env !== null && 'outgoing' in env;
+}
+
+function checkComponents(components: readonly Component[]): void {
+  const ids = new Set<string>();
+  for (const { id } of components) {
+    if (!/^[\w.-]{1,100}$/.test(id))
+      throw new Error(`agents: the id "${id}" must be letters, digits and . _ - only`);
+    if (ids.has(id)) throw new Error(`agents: the id "${id}" is there twice`);
+    ids.add(id);
+  }
+}

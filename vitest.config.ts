@@ -1,0 +1,11 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  resolve: { conditions: ['source'] },
+  ssr: { resolve: { conditions: ['source'], externalConditions: ['source'] } },
+  test: {
+    include: ['packages/**/*.test.ts', 'test/**/*.test.ts', 'sim/**/*.test.ts'],
+    pool: 'forks',
+    execArgv: ['--conditions=source'],
+  },
+});
