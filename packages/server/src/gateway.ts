@@ -7,7 +7,7 @@ import { createChannels } from './core/channels.ts';
 import { createConsumers } from './core/consumers.ts';
 import { createFeeds } from './core/feed.ts';
 import { LEASE_TERMS, type LeaseTerms } from './core/lease.ts';
-import { createJournal } from './core/log.ts';
+import { createJournal, type RetentionLimits } from './core/log.ts';
 import { parseLog } from './core/names.ts';
 import { createRuns } from './core/runs.ts';
 import { createSessions } from './core/sessions.ts';
@@ -20,7 +20,7 @@ import { createPushDoor } from './doors/push.ts';
 import { createRunsDoor } from './doors/runs.ts';
 import { createSocketDoor, type SocketDoor } from './doors/socket.ts';
 import { systemClock, systemRandom } from './edge/clock.ts';
-import { createNodeEdge, openNodeStream } from './edge/node.ts';
+import { createNodeEdge, type NodeEdge, openNodeStream } from './edge/node.ts';
 import { openWebStream } from './edge/web.ts';
 import type { Clock, Random, Report, Store } from './ports.ts';
 
@@ -39,6 +39,12 @@ export interface GatewayOptions {
   /** How long runs under way may take to end when the gateway closes, in ms. Default 10,000. */
   readonly drainMs?: number;
   readonly lease?: LeaseTerms;
+  /** What is kept of a log, where it differs from the defaults. */
+  readonly retention?: {
+    readonly session?: RetentionLimits;
+    readonly channel?: RetentionLimits;
+    readonly run?: RetentionLimits;
+  };
   /** What went wrong without a client being told. Default: the console. */
   readonly report?: Report;
   readonly clock?: Clock;
@@ -61,7 +67,15 @@ export interface Gateway {
 
 /** The composition root: one store, one engine, every door. */
 export function createGateway(options: GatewayOptions): Gateway {
-  const { agents, store, tokens = [], push = false, version = '0.0.0', drainMs = 10_000 } = options;
+  const {
+    agents,
+    store,
+    tokens = [],
+    push = false,
+    version = '0.0.0',
+    drainMs = 10_000,
+    retention = {},
+  } = options;
   const { lease: terms = LEASE_TERMS, clock = systemClock, random = systemRandom } = options;
   const { report = (problem, error) => console.error(`continuo: ${problem}:`, error) } = options;
   checkComponents(agents);
@@ -83,9 +97,26 @@ export function createGateway(options: GatewayOptions): Gateway {
   const tails = createTails({ logs, bus, clock, report });
   const feeds = createFeeds({ tails, logs, clock, report });
   const lateWorkers = (): Workers => workers;
-  const sessions = createSessions({ logs, records, journal, workers: lateWorkers, clock, random });
-  const runs = createRuns({ logs, records, journal, sessions, workers: lateWorkers, clock, random });
-  const channels = createChannels({ logs, journal, clock, random });
+  const sessions = createSessions({
+    logs,
+    records,
+    journal,
+    workers: lateWorkers,
+    clock,
+    random,
+    limits: retention.session,
+  });
+  const runs = createRuns({
+    logs,
+    records,
+    journal,
+    sessions,
+    workers: lateWorkers,
+    clock,
+    random,
+    limits: retention.run,
+  });
+  const channels = createChannels({ logs, journal, clock, random, limits: retention.channel });
   const consumers = createConsumers({ logs, records, clock, random, report });
   const workers = createWorkers({
     logs,
@@ -165,26 +196,28 @@ export function createGateway(options: GatewayOptions): Gateway {
     }),
   );
 
-  const edge = createNodeEdge({
-    fetch: (request, env) => app.fetch(request, env as object),
-    refuseUpgrade({ path, ...asked }) {
-      const refusal = refuseOrigin(asked, originPolicy);
-      if (refusal) return { status: 403, message: refusal };
-      return sockets.has(path)
-        ? null
-        : { status: 404, message: `There is no door at ${path}. Use / or /ws.` };
-    },
-    openSocket: (peer, { path, authorization, queryToken, pause, resume }) =>
-      sockets.open(peer, { path, credential: bearerOf(authorization) ?? queryToken, pause, resume }),
-    clock,
-    report,
-  });
+  let edge: NodeEdge | null = null;
+  const openEdge = (): NodeEdge =>
+    createNodeEdge({
+      fetch: (request, env) => app.fetch(request, env as object),
+      refuseUpgrade({ path, ...asked }) {
+        const refusal = refuseOrigin(asked, originPolicy);
+        if (refusal) return { status: 403, message: refusal };
+        return sockets.has(path)
+          ? null
+          : { status: 404, message: `There is no door at ${path}. Use / or /ws.` };
+      },
+      openSocket: (peer, { path, authorization, queryToken, pause, resume }) =>
+        sockets.open(peer, { path, credential: bearerOf(authorization) ?? queryToken, pause, resume }),
+      clock,
+      report,
+    });
 
   async function close(): Promise<void> {
     draining = true;
     await workers.close(drainMs);
     poll.close();
-    await edge.close(ERRORS.draining.close, 'draining');
+    await edge?.close(ERRORS.draining.close, 'draining');
     tails.close();
     sessions.close();
   }
@@ -200,6 +233,7 @@ export function createGateway(options: GatewayOptions): Gateway {
           `Refusing to listen on ${host} without a token: anyone who reaches it could use it. Set a token.`,
         );
       }
+      edge ??= openEdge();
       const { port: taken } = await edge.listen(port, host);
       return { url: `http://${host.includes(':') ? `[${host}]` : host}:${taken}`, port: taken };
     },

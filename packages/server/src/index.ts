@@ -1,6 +1,7 @@
 export type { StaticToken } from './auth/authenticate.ts';
 export type { Principal, Scope } from './core/access.ts';
 export { LEASE_TERMS, type LeaseTerms } from './core/lease.ts';
+export type { RetentionLimits } from './core/log.ts';
 export { systemClock, systemRandom } from './edge/clock.ts';
 export { createGateway, type Gateway, type GatewayOptions } from './gateway.ts';
 export type { Bus, Clock, Logs, Random, Records, Report, Store } from './ports.ts';

@@ -1,5 +1,5 @@
 import type { Clock, Head, Logs, Random } from '../ports.ts';
-import type { Journal, Retention } from './log.ts';
+import type { Journal, Retention, RetentionLimits } from './log.ts';
 import { logOf } from './names.ts';
 
 /** How long a channel is kept after its last message, in ms. */
@@ -29,6 +29,7 @@ export function createChannels(options: {
   readonly journal: Journal;
   readonly clock: Clock;
   readonly random: Random;
+  readonly limits?: RetentionLimits | undefined;
 }): Channels {
   const { logs, journal, clock, random } = options;
   const touched = new Map<string, number>();
@@ -57,6 +58,6 @@ export function createChannels(options: {
       return { eventId, sequence: offsets[0] ?? 0 };
     },
 
-    retention: { maxEntries: 10_000, maxBytes: 64 * 1024 * 1024 },
+    retention: { maxEntries: 10_000, maxBytes: 64 * 1024 * 1024, ...options.limits },
   };
 }

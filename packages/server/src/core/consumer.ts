@@ -1,4 +1,4 @@
-import type { Reset } from '@continuo/protocol';
+import type { Reset, ResetReason } from '@continuo/protocol';
 
 /**
  * What a consumer of a channel has been given and has answered. Cost grows with consumers, not with messages: a mark,
@@ -14,6 +14,15 @@ export interface ConsumerState {
   readonly delivered: number;
   /** What is not acked up to `delivered`: ascending, apart from each other. Everything else up to there is done with. */
   readonly unacked: readonly Range[];
+  /** A lost position that its owner may not have been told of yet: told again until that is certain. */
+  readonly reset: LostRange | null;
+}
+
+/** Messages after `from` up to `to` are gone. */
+export interface LostRange {
+  readonly reason: ResetReason;
+  readonly from: number;
+  readonly to: number;
 }
 
 /** The stored form. */
@@ -35,9 +44,9 @@ export function committedOf(state: ConsumerState): number {
  * more than the log had: all of that counts as handed out, so it may be marked too often, never too seldom.
  */
 export function recoverConsumer(record: ConsumerRecord, head: number, maxInFlight: number): ConsumerState {
-  const { epoch, delivered, unacked, clean } = record;
+  const { epoch, delivered, unacked, reset, clean } = record;
   const reach = clean ? delivered : Math.max(delivered, Math.min(delivered + maxInFlight, head));
-  return markDelivered({ epoch, delivered, unacked }, delivered + 1, reach);
+  return markDelivered({ epoch, delivered, unacked, reset }, delivered + 1, reach);
 }
 
 /** Offsets `from` to `to` are handed out; what lies between the mark and `from` was not meant for this consumer. */
@@ -66,11 +75,13 @@ export function ack(state: ConsumerState, offset: number): ConsumerState {
   return { ...state, unacked };
 }
 
-/** The position was lost: nothing up to `reset.to` can be had any more. */
-export function moveConsumer(state: ConsumerState, { reason, to }: Reset): ConsumerState {
-  if (reason !== 'trimmed') return { epoch: to.epoch, delivered: to.offset, unacked: [] };
+/** The position was lost: nothing up to `lost.to` can be had any more. */
+export function moveConsumer(state: ConsumerState, lost: Reset): ConsumerState {
+  const { reason, to } = lost;
+  const reset: LostRange = { reason, from: state.reset?.from ?? lost.from.offset, to: to.offset };
+  if (reason !== 'trimmed') return { epoch: to.epoch, delivered: to.offset, unacked: [], reset };
   const unacked = state.unacked.flatMap(([from, last]): Range[] =>
     last <= to.offset ? [] : [[Math.max(from, to.offset + 1), last]],
   );
-  return { ...state, delivered: Math.max(state.delivered, to.offset), unacked };
+  return { ...state, delivered: Math.max(state.delivered, to.offset), unacked, reset };
 }

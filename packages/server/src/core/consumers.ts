@@ -37,6 +37,8 @@ export interface AttachOptions {
   readonly since?: Cursor | undefined;
   /** A position its owner has confirmed to have received, though not acked: nothing up to there comes again now. */
   readonly received?: Cursor | undefined;
+  /** The newest reset that its owner is known to have been told of. */
+  readonly seenReset?: Cursor | undefined;
   /** Forget it when it detaches. */
   readonly temporary?: boolean;
   /** There is room again for more. */
@@ -51,6 +53,8 @@ export interface Attachment {
   readonly after: { readonly epoch: string; readonly offset: number };
   /** Entries up to here may have been handed out before: they are marked. */
   readonly until: number;
+  /** A reset to tell before anything else: whoever had the consumer before may not have got it. */
+  readonly reset: Reset | null;
   /** For entries up to `until`: true where there is nothing left to deliver. */
   skip(entry: Entry): boolean;
   room(): number;
@@ -96,6 +100,7 @@ export function createConsumers(options: ConsumersOptions): Consumers {
         epoch: since?.epoch ?? head.epoch,
         delivered: since?.offset ?? head.offset,
         unacked: [],
+        reset: null,
       };
       const state = known ? recoverConsumer(known.record, head.offset, maxInFlight) : fresh;
       const version = await put(key, { ...state, holder, clean: false }, known?.version ?? 0);
@@ -119,7 +124,7 @@ export function createConsumers(options: ConsumersOptions): Consumers {
 
   return {
     async attach(options) {
-      const { key, log, received, temporary = false, onRoom, onTakenOver } = options;
+      const { key, log, received, seenReset, temporary = false, onRoom, onTakenOver } = options;
       live.get(key)?.takeOver();
       const holder = random.id();
       const taken = await take(options, holder);
@@ -128,6 +133,12 @@ export function createConsumers(options: ConsumersOptions): Consumers {
       let storedMark = state.delivered;
       const inFlight = new Map<string, number>();
       let over = false;
+
+      /** What is above was never handed out before this attachment: its ack shows that all before it has arrived. */
+      let newAbove = state.delivered;
+      if (seenReset?.epoch === state.epoch && seenReset.offset === state.reset?.to)
+        state = { ...state, reset: null };
+      const { reset } = state;
 
       const committed = committedOf(state);
       const goesOn = received !== undefined && received.epoch === state.epoch;
@@ -173,6 +184,12 @@ export function createConsumers(options: ConsumersOptions): Consumers {
       const self = {
         after,
         until,
+        reset: reset && {
+          log,
+          reason: reset.reason,
+          from: { offset: reset.from },
+          to: { epoch: state.epoch, offset: reset.to },
+        },
         skip: (entry: Entry) => !isUnacked(state, entry.offset),
         room: () =>
           over ? 0 : Math.min(maxInFlight - inFlight.size, storedMark + maxInFlight - state.delivered),
@@ -190,9 +207,10 @@ export function createConsumers(options: ConsumersOptions): Consumers {
             (error: unknown) => report(`storing how far ${key} was delivered`, error),
           );
         },
-        onReset(reset: Reset) {
-          state = moveConsumer(state, reset);
-          if (reset.reason !== 'trimmed') storedMark = state.delivered;
+        onReset(lost: Reset) {
+          state = moveConsumer(state, lost);
+          if (lost.reason !== 'trimmed') storedMark = state.delivered;
+          newAbove = state.delivered;
           for (const [id, offset] of inFlight) if (!isUnacked(state, offset)) inFlight.delete(id);
           persist().catch((error: unknown) => report(`storing where ${key} goes on`, error));
         },
@@ -203,6 +221,7 @@ export function createConsumers(options: ConsumersOptions): Consumers {
           const wasFull = self.room() <= 0;
           inFlight.delete(eventId);
           state = ack(state, offset);
+          if (offset > newAbove) state = { ...state, reset: null };
           await persist();
           if (wasFull && !over) onRoom();
           return !over;

@@ -1,10 +1,14 @@
 import type { Draft } from '@continuo/protocol';
 import type { AppendOptions, Appended, Bus, Head, Logs, Report } from '../ports.ts';
 
+/** How much is kept of a log, where it differs from the default. */
+export interface RetentionLimits {
+  readonly maxEntries?: number;
+  readonly maxBytes?: number;
+}
+
 /** What is kept of a log. */
-export interface Retention {
-  readonly maxEntries: number;
-  readonly maxBytes: number;
+export interface Retention extends Required<RetentionLimits> {
   /**
    * Called before entries below an offset are forgotten. Stores what must outlive them and returns the offset below
    * which they may go: the same, or a lower one.

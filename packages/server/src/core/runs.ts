@@ -1,7 +1,7 @@
 import type { Component, Content, Entry } from '@continuo/protocol';
 import type { Clock, Head, Logs, Random, Records } from '../ports.ts';
 import { foldLog } from './fold.ts';
-import type { Journal, Retention } from './log.ts';
+import type { Journal, Retention, RetentionLimits } from './log.ts';
 import { keyOf, logOf, parseLog } from './names.ts';
 import { type RunState, reduceRun } from './run.ts';
 import type { Sessions } from './sessions.ts';
@@ -57,6 +57,7 @@ export function createRuns(options: {
   readonly workers: () => Workers;
   readonly clock: Clock;
   readonly random: Random;
+  readonly limits?: RetentionLimits | undefined;
 }): Runs {
   const { logs, records, journal, sessions, workers, clock, random } = options;
 
@@ -162,7 +163,7 @@ export function createRuns(options: {
 
     report,
     tasks: { next, settled },
-    retention: { maxEntries: 1_000_000, maxBytes: 64 * 1024 * 1024 },
+    retention: { maxEntries: 1_000_000, maxBytes: 64 * 1024 * 1024, ...options.limits },
   };
 }
 

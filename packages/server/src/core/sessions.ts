@@ -1,7 +1,7 @@
 import { type Content, eventOf, WireError } from '@continuo/protocol';
 import type { Clock, Head, Logs, Random, Records } from '../ports.ts';
 import { foldLog } from './fold.ts';
-import type { Journal, Retention } from './log.ts';
+import type { Journal, Retention, RetentionLimits } from './log.ts';
 import { keyOf, logOf, parseLog } from './names.ts';
 import { createSessionState, reduceSession, type SessionState } from './session.ts';
 import type { Task, TaskSource, Workers } from './worker.ts';
@@ -81,8 +81,7 @@ export interface SessionsOptions {
   readonly workers: () => Workers;
   readonly clock: Clock;
   readonly random: Random;
-  readonly maxEntries?: number;
-  readonly maxBytes?: number;
+  readonly limits?: RetentionLimits | undefined;
 }
 
 interface Folded {
@@ -267,11 +266,7 @@ export function createSessions(options: SessionsOptions): Sessions {
     },
 
     turns: { next: nextTurn, async settled() {} },
-    retention: {
-      maxEntries: options.maxEntries ?? 100_000,
-      maxBytes: options.maxBytes ?? 64 * 1024 * 1024,
-      beforeTrim,
-    },
+    retention: { maxEntries: 100_000, maxBytes: 64 * 1024 * 1024, ...options.limits, beforeTrim },
     close: () => stopTouch(),
   };
 }

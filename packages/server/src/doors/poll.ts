@@ -5,6 +5,7 @@ import {
   PollMessages,
   PollRegister,
   PollSubscribe,
+  type Reset,
   type VectorCursor,
   WireError,
 } from '@continuo/protocol';
@@ -67,6 +68,11 @@ const POLL_WIRE: Wire = {
   },
 };
 
+/** Where a cursor says which reset of a log its owner was told of: answers get lost, and a reset must not. */
+function resetKeyOf(log: string): string {
+  return `reset:${log}`;
+}
+
 export function createPollDoor(options: PollDoorOptions): PollDoor {
   const { channels, consumers, feeds, records, tokens, authenticate, clock, random, report, enabled } =
     options;
@@ -96,6 +102,7 @@ export function createPollDoor(options: PollDoorOptions): PollDoor {
     const pollKey = pollKeyOf(identity);
     parked.get(pollKey)?.();
     const { names } = await subscribedOf(identity);
+    const cursor = new Map(received);
     const frames: Uint8Array[] = [];
     let count = 0;
     let over = false;
@@ -125,9 +132,15 @@ export function createPollDoor(options: PollDoorOptions): PollDoor {
         log,
         head,
         received: received.get(log),
+        seenReset: received.get(resetKeyOf(log)),
         onRoom: () => {},
         onTakenOver: finish,
       });
+      const tellReset = (reset: Reset): void => {
+        peer.send(POLL_WIRE.frame(JSON.stringify(resetFrame(channel, reset))));
+        cursor.set(resetKeyOf(log), reset.to);
+      };
+      if (attachment.reset) tellReset(attachment.reset);
       const { first, again } = channelDialects(POLL_WIRE);
       const feed = feeds.open({
         log,
@@ -145,7 +158,7 @@ export function createPollDoor(options: PollDoorOptions): PollDoor {
         },
         onReset(reset) {
           attachment.onReset(reset);
-          peer.send(POLL_WIRE.frame(JSON.stringify(resetFrame(channel, reset))));
+          tellReset(reset);
           return reset.to;
         },
       });
@@ -168,7 +181,6 @@ export function createPollDoor(options: PollDoorOptions): PollDoor {
       for (const { feed } of subscriptions) feed.close();
       await Promise.allSettled(subscriptions.map(({ attachment }) => attachment.detach()));
     }
-    const cursor = new Map(received);
     for (const { channel, feed } of subscriptions) cursor.set(logOf.channel(channel), feed.position);
     const messages = frames.map((frame) => decoder.decode(frame)).join(',');
     return `{"messages":[${messages}],"poll_interval_hint":0,"cursor":${JSON.stringify(encodeVectorCursor(cursor))}}`;

@@ -119,8 +119,9 @@ export function createPushDoor(options: PushDoorOptions): SocketProtocol<Pusher>
       cursor: after.offset,
       oldest_cursor: head.oldest,
       epoch: head.epoch,
-      recovered: isKept(after, head),
+      recovered: isKept(after, head) && !attachment?.reset,
     });
+    if (attachment?.reset) connection.send(resetFrame(channel, attachment.reset));
     const { first, again } = channelDialects(connection.peer.wire);
     const ownSource = echo ? null : sourceOf(principal.user, clientId);
     const feed = feeds.open({

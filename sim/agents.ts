@@ -1,0 +1,40 @@
+import type { AgentOutput, Component, RunContext } from '@continuo/protocol';
+
+/** Agents for the simulation: their time is the world's, and chance lies in the message they get. */
+
+function pauseOf(input: unknown): number {
+  let sum = 0;
+  for (const character of String(input)) sum = (sum * 31 + character.charCodeAt(0)) % 997;
+  return 5 + (sum % 200);
+}
+
+async function* talk({ input, sleep, once }: RunContext): AsyncGenerator<AgentOutput> {
+  const pause = pauseOf(input);
+  for (let word = 1; word <= 10; word++) {
+    yield { type: 'text.delta', text: `${word} ` };
+    await sleep(pause);
+    if (word === 5) {
+      yield { type: 'tool.started', callId: 'c1', name: 'count', args: {} };
+      const result = await once('c1', async () => pause);
+      yield { type: 'tool.completed', callId: 'c1', name: 'count', result };
+    }
+  }
+}
+
+async function* echo({ input }: RunContext): AsyncGenerator<AgentOutput> {
+  for (const word of String(input).split(' ')) yield { type: 'text.delta', text: word };
+}
+
+const agent = (id: string, run: Component['run'], more: Partial<Component> = {}): Component => ({
+  kind: 'agent',
+  id,
+  name: id,
+  run,
+  ...more,
+});
+
+export const AGENTS: readonly Component[] = [
+  agent('echo', echo, { deltaJoinMs: 0 }),
+  agent('talk', talk, { deltaJoinMs: 0 }),
+  agent('again', talk, { onInterrupt: 'restart' }),
+];

@@ -1,0 +1,239 @@
+import type { SocketLike } from '@continuo/client';
+import { type ChannelMessageFrame, type ChannelResetFrame } from '@continuo/protocol';
+import type { FakeClock, SeededRandom } from '@continuo/testing';
+import { type Counters, must } from './counters.ts';
+import type { Truth } from './truth.ts';
+
+/** Door 2 from outside: a subscriber that comes back under one client id, and what it must have been given in the end. */
+export interface Ledger {
+  /** Where it began; `null` before its first subscription. */
+  started(at: { epoch: string; cursor: number }): void;
+  /** It began no later than at the present head. */
+  startedHere(): void;
+  message(frame: ChannelMessageFrame): void;
+  reset(frame: ChannelResetFrame): void;
+  acked(eventId: string): void;
+  checkComplete(): void;
+}
+
+export function createLedger(channel: string, ownId: string, truth: Truth, counters: Counters): Ledger {
+  const log = `channel:${channel}`;
+  const seen = new Set<string>();
+  const acked = new Set<string>();
+  let highest = 0;
+  let start: { epoch: string; cursor: number } | null = null;
+  /** Messages up to here, of this epoch or of older ones, were reported as lost. */
+  let excused: { epoch: string; offset: number } | null = null;
+
+  return {
+    started(at) {
+      start ??= at;
+    },
+    startedHere() {
+      const epoch = truth.epochs(log).at(-1) ?? '';
+      start ??= { epoch, cursor: Math.max(0, ...truth.entries(log, epoch).keys()) };
+    },
+    message({ event_id: id, sequence, attempt, _redelivered: again = false }) {
+      counters['events checked']++;
+      must(again === attempt > 1, `P-6: attempt ${attempt} of ${id} is ${again ? '' : 'not '}marked`);
+      must(!seen.has(id) || again, `P-6: ${id} came twice to ${ownId} and was not marked`);
+      must(!acked.has(id), `P-5: ${id} came to ${ownId} after its ack was stored`);
+      if (again) counters.redeliveries++;
+      else must(sequence > highest, `P-4: ${id} (${sequence}) came to ${ownId} after ${highest}`);
+      highest = Math.max(highest, sequence);
+      seen.add(id);
+    },
+    reset({ epoch, to, reason }) {
+      counters.resets++;
+      excused = { epoch, offset: to };
+      if (reason !== 'trimmed') highest = to;
+    },
+    acked(id) {
+      counters['messages acked']++;
+      acked.add(id);
+    },
+    checkComplete() {
+      if (!start) return;
+      const epochs = truth.epochs(log);
+      const from = epochs.indexOf(excused?.epoch ?? start.epoch);
+      for (const epoch of epochs.slice(Math.max(0, from))) {
+        for (const entry of truth.entries(log, epoch).values()) {
+          if (epoch === start.epoch && entry.offset <= start.cursor) continue;
+          if (epoch === excused?.epoch && entry.offset <= excused.offset) continue;
+          if (entry.source?.endsWith(`/${ownId}`)) continue;
+          must(seen.has(entry.id), `P-3: ${entry.id} of ${channel} never reached ${ownId}`);
+        }
+      }
+    },
+  };
+}
+
+interface ClientDeps {
+  readonly clock: FakeClock;
+  readonly random: SeededRandom;
+  readonly counters: Counters;
+  readonly channel: string;
+  readonly clientId: string;
+  readonly violated: (error: unknown) => void;
+}
+
+export interface SocketConsumer {
+  /** From now on it acks everything. */
+  behave(): void;
+  /** Drops its connection and comes back. */
+  reconnect(): void;
+  publish(eventId: string): void;
+  /** Publishes that the server has not confirmed. */
+  readonly unconfirmed: number;
+}
+
+/** A subscriber and publisher on `/ws`: acks late, sometimes not at all, and comes back. */
+export function createSocketConsumer(
+  deps: ClientDeps & { dial(): SocketLike; readonly ledger: Ledger },
+): SocketConsumer {
+  const { clock, random, channel, clientId, ledger } = deps;
+  const outbox = new Map<string, object>();
+  let socket: SocketLike | null = null;
+  let behaves = false;
+
+  function connect(): void {
+    const dialed = deps.dial();
+    socket = dialed;
+    const send = (frame: object): void => {
+      if (socket === dialed) dialed.send(JSON.stringify(frame));
+    };
+    dialed.onopen = () => {
+      send({ type: 'auth', client_id: clientId });
+      send({ type: 'channel.subscribe', channel });
+      for (const frame of outbox.values()) send(frame);
+    };
+    dialed.onmessage = ({ data }) => {
+      if (socket !== dialed) return;
+      try {
+        receive(JSON.parse(String(data)), send);
+      } catch (error) {
+        deps.violated(error);
+      }
+    };
+    dialed.onclose = () => {
+      if (socket !== dialed) return;
+      socket = null;
+      clock.schedule(clock.now() + random.int(100, 1_500), connect);
+    };
+  }
+
+  function receive(
+    frame: { readonly type: string } & Record<string, unknown>,
+    send: (frame: object) => void,
+  ): void {
+    switch (frame.type) {
+      case 'channel.subscribed':
+        return ledger.started({ epoch: String(frame.epoch), cursor: Number(frame.cursor) });
+      case 'channel_message': {
+        const message = frame as unknown as ChannelMessageFrame;
+        ledger.message(message);
+        if (!behaves && random.chance(0.2)) return; // never acked on this connection
+        const ack = { type: 'message_ack', event_id: message.event_id, channel };
+        clock.schedule(clock.now() + random.int(0, behaves ? 5 : 400), () => send(ack));
+        return;
+      }
+      case 'ack_received':
+        if (frame.ok === true) ledger.acked(String(frame.event_id));
+        return;
+      case 'channel.reset':
+        return ledger.reset(frame as unknown as ChannelResetFrame);
+      case 'channel.published':
+        return void outbox.delete(String(frame.event_id));
+      case 'error':
+        must(frame.code === 'unavailable', `P-1: ${clientId} was told ${JSON.stringify(frame)}`);
+    }
+  }
+
+  connect();
+  return {
+    behave() {
+      behaves = true;
+    },
+    reconnect() {
+      const old = socket;
+      socket = null;
+      old?.close();
+      connect();
+    },
+    publish(eventId) {
+      const frame = { type: 'channel.publish', channel, data: { n: eventId }, event_id: eventId };
+      outbox.set(eventId, frame);
+      socket?.send(JSON.stringify(frame));
+    },
+    get unconfirmed() {
+      return outbox.size;
+    },
+  };
+}
+
+export interface PollConsumer {
+  behave(): void;
+}
+
+/** A subscriber over long-polling: any server answers, and answers get lost. */
+export function createPollConsumer(
+  deps: ClientDeps & {
+    readonly ledger: Ledger;
+    /** Rejects when the request or its answer got lost. */
+    post(path: string, body: object): Promise<Record<string, unknown>>;
+  },
+): PollConsumer {
+  const { clock, random, channel, clientId, ledger, post } = deps;
+  let behaves = false;
+  let startOver = false;
+  let token = '';
+  let cursor = '';
+  const sleep = (ms: number): Promise<void> =>
+    new Promise((resolve) => void clock.schedule(clock.now() + ms, resolve));
+
+  async function step(): Promise<void> {
+    if (token === '') {
+      const registered = await post('register', { client_id: clientId });
+      const given = String(registered.poll_token);
+      await post('subscribe', { poll_token: given, channel });
+      token = given;
+      ledger.startedHere();
+    }
+    const from = startOver ? '' : cursor;
+    startOver = false;
+    const batch = await post('messages', { poll_token: token, timeout: 10, cursor: from });
+    cursor = String(batch.cursor);
+    const toAck: string[] = [];
+    for (const frame of batch.messages as readonly (ChannelMessageFrame | ChannelResetFrame)[]) {
+      if (frame.type === 'channel.reset') {
+        ledger.reset(frame);
+        continue;
+      }
+      ledger.message(frame);
+      if (behaves || random.chance(0.7)) toAck.push(frame.event_id);
+    }
+    for (const eventId of toAck) {
+      const { ok } = await post('ack', { poll_token: token, event_id: eventId, channel });
+      if (ok === true) ledger.acked(eventId);
+    }
+  }
+
+  async function loop(): Promise<void> {
+    for (;;) {
+      try {
+        await step();
+      } catch (error) {
+        if ((error as Error).name === 'Violation') return deps.violated(error);
+        await sleep(random.int(50, 500));
+      }
+    }
+  }
+  loop().catch(deps.violated);
+
+  return {
+    behave() {
+      behaves = true;
+      startOver = true; // what it has not acked is to come again
+    },
+  };
+}

@@ -1,0 +1,47 @@
+/** How often each thing happened: a simulation in which something never happened has not tested it. */
+export const COUNTED = [
+  'cuts',
+  'half-open sockets',
+  'stalls',
+  'refused dials',
+  'lost wakes',
+  'doubled wakes',
+  'late wakes',
+  'server deaths',
+  'freezes',
+  'lease expiries',
+  'take-overs',
+  'restarts of a run',
+  'interrupted runs',
+  'trims',
+  'lost logs',
+  'replays',
+  'resets',
+  'redeliveries',
+  'poll answers lost',
+  'runs resumed',
+  'runs cancelled',
+  'messages answered',
+  'messages acked',
+  'events checked',
+] as const;
+
+export type Counted = (typeof COUNTED)[number];
+export type Counters = Record<Counted, number>;
+
+export function createCounters(): Counters {
+  return Object.fromEntries(COUNTED.map((name) => [name, 0])) as Counters;
+}
+
+export function addCounters(sum: Counters, more: Counters): void {
+  for (const name of COUNTED) sum[name] += more[name];
+}
+
+/** What the simulation found: the product broke a promise. */
+export class Violation extends Error {
+  override readonly name = 'Violation';
+}
+
+export function must(holds: boolean, promise: string): asserts holds {
+  if (!holds) throw new Violation(promise);
+}

@@ -1,0 +1,108 @@
+import { type Entry, eventOf } from '@continuo/protocol';
+import type { Store } from '@continuo/server';
+import { type Counters, must } from './counters.ts';
+
+/** What was really stored, also after it was trimmed: every claim of a client is held against it. */
+export interface Truth {
+  readonly store: Store;
+  /** Entries of one epoch of a log, by offset. */
+  entries(log: string, epoch: string): ReadonlyMap<number, Entry>;
+  /** Epochs of a log, oldest first. */
+  epochs(log: string): readonly string[];
+  logs(): readonly string[];
+  /** Forgets a log at once, as a lost disk does. */
+  lose(log: string): Promise<void>;
+  isLost(log: string): boolean;
+}
+
+export function createTruth(base: Store, counters: Counters): Truth {
+  const all = new Map<string, Map<string, Map<number, Entry>>>();
+  const lost = new Set<string>();
+
+  function remember(entry: Entry): void {
+    const epochs = all.get(entry.log) ?? new Map<string, Map<number, Entry>>();
+    all.set(entry.log, epochs);
+    const entries = epochs.get(entry.epoch) ?? new Map<number, Entry>();
+    epochs.set(entry.epoch, entries);
+    const known = entries.get(entry.offset);
+    must(
+      known === undefined || known.id === entry.id,
+      `ST-1: ${entry.log} has two entries at ${entry.offset}`,
+    );
+    entries.set(entry.offset, entry);
+  }
+
+  const { logs } = base;
+  const store: Store = {
+    ...base,
+    logs: {
+      ...logs,
+      async append(log, drafts, options) {
+        const appended = await logs.append(log, drafts, options);
+        if (appended.stored > 0) {
+          const first = appended.head.offset - appended.stored;
+          const page = await logs.read(log, { offset: first }, { entries: 10_000, bytes: 1 << 30 });
+          if (page.kind === 'page') for (const entry of page.entries) remember(entry);
+        }
+        return appended;
+      },
+    },
+  };
+
+  return {
+    store,
+    entries: (log, epoch) => all.get(log)?.get(epoch) ?? new Map(),
+    epochs: (log) => [...(all.get(log)?.keys() ?? [])],
+    logs: () => [...all.keys()],
+    async lose(log) {
+      counters['lost logs']++;
+      lost.add(log);
+      await logs.keep(log, 0);
+    },
+    isLost: (log) => lost.has(log),
+  };
+}
+
+/** What must hold of the logs themselves, whoever looked at them. */
+export function checkLogs(truth: Truth, counters: Counters): void {
+  for (const log of truth.logs()) {
+    for (const epoch of truth.epochs(log)) {
+      const entries = [...truth.entries(log, epoch).values()].toSorted((a, b) => a.offset - b.offset);
+      entries.forEach((entry, index) =>
+        must(entry.offset === index + 1, `ST-1: ${log} has a hole before ${entry.offset}`),
+      );
+      const ids = new Set(entries.map((entry) => entry.id));
+      must(ids.size === entries.length, `ST-3: ${log} has an id twice`);
+      if (!log.startsWith('channel:')) checkRuns(log, entries, counters);
+    }
+  }
+}
+
+function checkRuns(log: string, entries: readonly Entry[], counters: Counters): void {
+  const ended = new Set<string>();
+  const indices = new Map<string, number>();
+  const attempts = new Map<string, number>();
+  for (const entry of entries) {
+    const event = eventOf(entry);
+    if (entry.run === undefined) continue;
+    const { run } = entry;
+    must(!ended.has(run), `L-6: ${log}: an entry of ${run} after its end: ${event.type}`);
+    must(
+      entry.runIndex === (indices.get(run) ?? -1) + 1,
+      `ST-12: ${log}: run index ${entry.runIndex} of ${run}`,
+    );
+    indices.set(run, entry.runIndex);
+    if (event.type === 'message') continue;
+    must(
+      event.attempt >= (attempts.get(run) ?? 1),
+      `L-7: ${log}: attempt ${event.attempt} of ${run} wrote after a later one`,
+    );
+    attempts.set(run, event.attempt);
+    if (event.type === 'run.attempt') counters['restarts of a run']++;
+    if (event.type !== 'run.ended' || event.runId !== run) continue;
+    ended.add(run);
+    if (event.status === 'interrupted') counters['interrupted runs']++;
+    if (event.status === 'cancelled') counters['runs cancelled']++;
+  }
+  if (log.startsWith('run:')) must(ended.size === 1, `R-1: ${log} has ${ended.size} ends`);
+}
