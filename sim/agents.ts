@@ -5,7 +5,7 @@ import type { AgentOutput, Component, RunContext } from '@continuo/protocol';
 function pauseOf(input: unknown): number {
   let sum = 0;
   for (const character of String(input)) sum = (sum * 31 + character.charCodeAt(0)) % 997;
-  return 5 + (sum % 200);
+  return sum % 2 === 0 ? 5 + (sum % 50) : 100 + (sum % 700);
 }
 
 async function* talk({ input, sleep, once }: RunContext): AsyncGenerator<AgentOutput> {

@@ -12,13 +12,18 @@ export interface Ledger {
   startedHere(): void;
   message(frame: ChannelMessageFrame): void;
   reset(frame: ChannelResetFrame): void;
-  acked(eventId: string): void;
+  /** It told the server that it is done with a message; whether that was stored, it may never learn. */
+  ackSent(message: ChannelMessageFrame): void;
+  acked(message: ChannelMessageFrame): void;
   checkComplete(): void;
 }
 
 export function createLedger(channel: string, ownId: string, truth: Truth, counters: Counters): Ledger {
   const log = `channel:${channel}`;
+  /** An id may come again once its entry was trimmed: it is then another message. */
+  const nameOf = (id: string, sequence: number): string => `${id} (${sequence})`;
   const seen = new Set<string>();
+  const ackSent = new Set<string>();
   const acked = new Set<string>();
   let highest = 0;
   let start: { epoch: string; cursor: number } | null = null;
@@ -33,13 +38,14 @@ export function createLedger(channel: string, ownId: string, truth: Truth, count
       const epoch = truth.epochs(log).at(-1) ?? '';
       start ??= { epoch, cursor: Math.max(0, ...truth.entries(log, epoch).keys()) };
     },
-    message({ event_id: id, sequence, attempt, _redelivered: again = false }) {
+    message({ event_id, sequence, attempt, _redelivered: again = false }) {
+      const id = nameOf(event_id, sequence);
       counters['events checked']++;
       must(again === attempt > 1, `P-6: attempt ${attempt} of ${id} is ${again ? '' : 'not '}marked`);
       must(!seen.has(id) || again, `P-6: ${id} came twice to ${ownId} and was not marked`);
       must(!acked.has(id), `P-5: ${id} came to ${ownId} after its ack was stored`);
       if (again) counters.redeliveries++;
-      else must(sequence > highest, `P-4: ${id} (${sequence}) came to ${ownId} after ${highest}`);
+      else must(sequence > highest, `P-4: ${id} came to ${ownId} after ${highest}`);
       highest = Math.max(highest, sequence);
       seen.add(id);
     },
@@ -48,9 +54,10 @@ export function createLedger(channel: string, ownId: string, truth: Truth, count
       excused = { epoch, offset: to };
       if (reason !== 'trimmed') highest = to;
     },
-    acked(id) {
+    ackSent: ({ event_id, sequence }) => void ackSent.add(nameOf(event_id, sequence)),
+    acked({ event_id, sequence }) {
       counters['messages acked']++;
-      acked.add(id);
+      acked.add(nameOf(event_id, sequence));
     },
     checkComplete() {
       if (!start) return;
@@ -61,7 +68,9 @@ export function createLedger(channel: string, ownId: string, truth: Truth, count
           if (epoch === start.epoch && entry.offset <= start.cursor) continue;
           if (epoch === excused?.epoch && entry.offset <= excused.offset) continue;
           if (entry.source?.endsWith(`/${ownId}`)) continue;
-          must(seen.has(entry.id), `P-3: ${entry.id} of ${channel} never reached ${ownId}`);
+          const id = nameOf(entry.id, entry.offset);
+          must(seen.has(id), `P-3: ${id} of ${channel} never reached ${ownId}`);
+          must(ackSent.has(id), `P-5: ${id} was never acked by ${ownId} and did not come again`);
         }
       }
     },
@@ -93,14 +102,17 @@ export function createSocketConsumer(
 ): SocketConsumer {
   const { clock, random, channel, clientId, ledger } = deps;
   const outbox = new Map<string, object>();
+  const unacked = new Map<string, ChannelMessageFrame>();
   let socket: SocketLike | null = null;
   let behaves = false;
 
   function connect(): void {
     const dialed = deps.dial();
     socket = dialed;
-    const send = (frame: object): void => {
-      if (socket === dialed) dialed.send(JSON.stringify(frame));
+    const send = (frame: object): boolean => {
+      if (socket !== dialed) return false;
+      dialed.send(JSON.stringify(frame));
+      return true;
     };
     dialed.onopen = () => {
       send({ type: 'auth', client_id: clientId });
@@ -124,7 +136,7 @@ export function createSocketConsumer(
 
   function receive(
     frame: { readonly type: string } & Record<string, unknown>,
-    send: (frame: object) => void,
+    send: (frame: object) => boolean,
   ): void {
     switch (frame.type) {
       case 'channel.subscribed':
@@ -134,12 +146,15 @@ export function createSocketConsumer(
         ledger.message(message);
         if (!behaves && random.chance(0.2)) return; // never acked on this connection
         const ack = { type: 'message_ack', event_id: message.event_id, channel };
-        clock.schedule(clock.now() + random.int(0, behaves ? 5 : 400), () => send(ack));
+        clock.schedule(clock.now() + random.int(0, behaves ? 5 : 400), () => {
+          if (!send(ack)) return;
+          unacked.set(message.event_id, message);
+          ledger.ackSent(message);
+        });
         return;
       }
       case 'ack_received':
-        if (frame.ok === true) ledger.acked(String(frame.event_id));
-        return;
+        return frame.ok === true ? stored(String(frame.event_id)) : undefined;
       case 'channel.reset':
         return ledger.reset(frame as unknown as ChannelResetFrame);
       case 'channel.published':
@@ -147,6 +162,11 @@ export function createSocketConsumer(
       case 'error':
         must(frame.code === 'unavailable', `P-1: ${clientId} was told ${JSON.stringify(frame)}`);
     }
+  }
+
+  function stored(eventId: string): void {
+    const message = unacked.get(eventId);
+    if (message) ledger.acked(message);
   }
 
   connect();
@@ -199,22 +219,23 @@ export function createPollConsumer(
       token = given;
       ledger.startedHere();
     }
-    const from = startOver ? '' : cursor;
-    startOver = false;
-    const batch = await post('messages', { poll_token: token, timeout: 10, cursor: from });
+    const anew = startOver;
+    const batch = await post('messages', { poll_token: token, timeout: 10, cursor: anew ? '' : cursor });
+    if (anew) startOver = false;
     cursor = String(batch.cursor);
-    const toAck: string[] = [];
+    const toAck: ChannelMessageFrame[] = [];
     for (const frame of batch.messages as readonly (ChannelMessageFrame | ChannelResetFrame)[]) {
       if (frame.type === 'channel.reset') {
         ledger.reset(frame);
         continue;
       }
       ledger.message(frame);
-      if (behaves || random.chance(0.7)) toAck.push(frame.event_id);
+      if (behaves || random.chance(0.7)) toAck.push(frame);
     }
-    for (const eventId of toAck) {
-      const { ok } = await post('ack', { poll_token: token, event_id: eventId, channel });
-      if (ok === true) ledger.acked(eventId);
+    for (const message of toAck) {
+      ledger.ackSent(message);
+      const { ok } = await post('ack', { poll_token: token, event_id: message.event_id, channel });
+      if (ok === true) ledger.acked(message);
     }
   }
 

@@ -11,8 +11,6 @@ export const COUNTED = [
   'freezes',
   'lease expiries',
   'take-overs',
-  'restarts of a run',
-  'interrupted runs',
   'trims',
   'lost logs',
   'replays',

@@ -261,10 +261,10 @@ export async function runWorld(seed: number): Promise<Outcome> {
     if (!server || calm) return;
     counters.freezes++;
     server.freeze();
-    after(random.int(500, 9_000), () => server.thaw());
+    after(random.pick([800, 6_000, 9_000]), () => server.thaw());
   }
   for (let count = random.int(0, 3); count > 0; count--) after(random.int(0, CHAOS_MS), killOne);
-  for (let count = random.int(0, 2); count > 0; count--) after(random.int(0, CHAOS_MS - 9_000), freezeOne);
+  for (let count = random.int(0, 3); count > 0; count--) after(random.int(0, CHAOS_MS - 9_000), freezeOne);
   if (random.chance(0.1))
     after(random.int(1_000, CHAOS_MS), () => void truth.lose('channel:news').catch(violated));
   if (random.chance(0.1)) {

@@ -6,7 +6,7 @@ export interface FakeClock extends Clock {
   advance(ms: number): Promise<void>;
   /** Lets everything happen that needs no time. */
   settle(): Promise<void>;
-  /** Advances to the next timer and runs what is due then. False when there is none before `until`. */
+  /** Advances to the next timer and runs it. False when there is none before `until`. */
   step(until?: number): Promise<boolean>;
   /** Timers that are set. */
   readonly timers: number;
@@ -41,15 +41,12 @@ export function createFakeClock(start = 1_700_000_000_000): FakeClock {
     const next = heap[0];
     if (!next || next.at > until) return false;
     now = Math.max(now, next.at);
-    for (let due = heap[0]; due && due.at <= now; due = heap[0]) {
-      pop(heap);
-      if (!due.run) continue;
-      const { run } = due;
-      due.run = null;
-      live--;
-      run();
-      await settle();
-    }
+    pop(heap);
+    const { run } = next;
+    next.run = null;
+    live--;
+    run?.();
+    await settle();
     return true;
   }
 

@@ -1,5 +1,13 @@
 import type { Cursor, Entry, Reset } from '@continuo/protocol';
-import type { Clock, Head, Logs, Random, Records, Report } from '../ports.ts';
+import {
+  type Clock,
+  type Head,
+  type Logs,
+  type Random,
+  type Records,
+  type Report,
+  StoreError,
+} from '../ports.ts';
 import {
   ack,
   type ConsumerRecord,
@@ -78,6 +86,8 @@ export interface Consumers {
 export function createConsumers(options: ConsumersOptions): Consumers {
   const { logs, records, clock, random, report, maxInFlight = 1_000, ttlMs = 86_400_000 } = options;
   const live = new Map<string, Attachment & { takeOver(): void }>();
+  /** The newest attach of each key that is under way: one after the other, or they would keep each other from it. */
+  const attaching = new Map<string, Promise<unknown>>();
 
   async function load(key: string): Promise<{ version: number; record: ConsumerRecord } | null> {
     const stored = await records.get(key);
@@ -93,7 +103,7 @@ export function createConsumers(options: ConsumersOptions): Consumers {
     options: AttachOptions,
     holder: string,
   ): Promise<{ state: ConsumerState; version: number }> {
-    const { key, head, since } = options;
+    const { key, log, head, since } = options;
     for (let tries = 0; tries < ATTACH_TRIES; tries++) {
       const known = await load(key);
       const fresh: ConsumerState = {
@@ -102,11 +112,16 @@ export function createConsumers(options: ConsumersOptions): Consumers {
         unacked: [],
         reset: null,
       };
-      const state = known ? recoverConsumer(known.record, head.offset, maxInFlight) : fresh;
+      // How far the log reaches is asked after the record: a head from before may lie below what was handed out since.
+      const [reach] = known ? await logs.heads([log]) : [];
+      const state = known ? recoverConsumer(known.record, reach?.offset ?? 0, maxInFlight) : fresh;
       const version = await put(key, { ...state, holder, clean: false }, known?.version ?? 0);
       if (version !== null) return { state, version };
     }
-    throw new Error(`${key}: others changed it ${ATTACH_TRIES} times while it was being attached`);
+    throw new StoreError(
+      'unavailable',
+      `${key}: others changed it ${ATTACH_TRIES} times while it was being attached`,
+    );
   }
 
   /** Where in the log the message waits; `null` when it does not. */
@@ -122,122 +137,137 @@ export function createConsumers(options: ConsumersOptions): Consumers {
     return null;
   }
 
-  return {
-    async attach(options) {
-      const { key, log, received, seenReset, temporary = false, onRoom, onTakenOver } = options;
-      live.get(key)?.takeOver();
-      const holder = random.id();
-      const taken = await take(options, holder);
-      let { state, version } = taken;
-      /** The mark as it is stored: what is handed out stays within `maxInFlight` of it. */
-      let storedMark = state.delivered;
-      const inFlight = new Map<string, number>();
-      let over = false;
+  async function attach(options: AttachOptions): Promise<Attachment> {
+    const { key, log, received, seenReset, temporary = false, onRoom, onTakenOver } = options;
+    live.get(key)?.takeOver();
+    const holder = random.id();
+    const taken = await take(options, holder);
+    let { state, version } = taken;
+    /** The mark as it is stored: what is handed out stays within `maxInFlight` of it. */
+    let storedMark = state.delivered;
+    const inFlight = new Map<string, number>();
+    let over = false;
 
-      /** What is above was never handed out before this attachment: its ack shows that all before it has arrived. */
-      let newAbove = state.delivered;
-      if (seenReset?.epoch === state.epoch && seenReset.offset === state.reset?.to)
-        state = { ...state, reset: null };
-      const { reset } = state;
+    /** What is above was never handed out before this attachment: its ack shows that all before it has arrived. */
+    let newAbove = state.delivered;
+    if (seenReset?.epoch === state.epoch && seenReset.offset === state.reset?.to)
+      state = { ...state, reset: null };
+    const { reset } = state;
 
-      const committed = committedOf(state);
-      const goesOn = received !== undefined && received.epoch === state.epoch;
-      const after = { epoch: state.epoch, offset: Math.max(committed, goesOn ? received.offset : 0) };
-      const until = state.delivered;
+    const committed = committedOf(state);
+    const goesOn = received !== undefined && received.epoch === state.epoch;
+    const after = { epoch: state.epoch, offset: Math.max(committed, goesOn ? received.offset : 0) };
+    const until = state.delivered;
 
-      function takeOver(): void {
+    function takeOver(): void {
+      if (over) return;
+      over = true;
+      if (live.get(key) === self) live.delete(key);
+      onTakenOver();
+    }
+
+    async function store(clean: boolean): Promise<void> {
+      const { delivered } = state;
+      const record: ConsumerRecord = { ...state, holder, clean };
+      let stored = await put(key, record, version);
+      if (stored === null) {
+        // Either it is another's, or an earlier put was stored and its answer lost.
+        const now = await load(key);
+        stored = now?.record.holder === holder ? await put(key, record, now.version) : null;
+      }
+      if (stored === null) return takeOver();
+      version = stored;
+      storedMark = Math.max(storedMark, delivered);
+    }
+
+    let scheduled: Promise<void> | null = null;
+    let running: Promise<void> = Promise.resolve();
+    /** Gathers: what is asked within a tick, or while a put is under way, is one put. */
+    function persist(): Promise<void> {
+      scheduled ??= (async () => {
+        await new Promise<void>((resolve) => clock.soon(resolve));
+        await running.catch(() => {}); // whoever asked for it was told
+        scheduled = null;
+        if (over) return;
+        running = store(false);
+        await running;
+      })();
+      return scheduled;
+    }
+
+    const self = {
+      after,
+      until,
+      reset: reset && {
+        log,
+        reason: reset.reason,
+        from: { offset: reset.from },
+        to: { epoch: state.epoch, offset: reset.to },
+      },
+      skip: (entry: Entry) => !isUnacked(state, entry.offset),
+      room: () =>
+        over ? 0 : Math.min(maxInFlight - inFlight.size, storedMark + maxInFlight - state.delivered),
+      onSent(entries: readonly Entry[]) {
+        for (const { id, offset } of entries) {
+          inFlight.set(id, offset);
+          if (offset > state.delivered) state = markDelivered(state, offset, offset);
+        }
+        if (state.delivered < storedMark + maxInFlight / 2) return;
+        const wasFull = self.room() <= 0;
+        persist().then(
+          () => {
+            if (wasFull && !over) onRoom();
+          },
+          (error: unknown) => report(`storing how far ${key} was delivered`, error),
+        );
+      },
+      onReset(lost: Reset) {
+        state = moveConsumer(state, lost);
+        if (lost.reason !== 'trimmed') storedMark = state.delivered;
+        newAbove = state.delivered;
+        for (const [id, offset] of inFlight) if (!isUnacked(state, offset)) inFlight.delete(id);
+        persist().catch((error: unknown) => report(`storing where ${key} goes on`, error));
+      },
+      isInFlight: (eventId: string) => inFlight.has(eventId),
+      async ack(eventId: string) {
+        const offset = inFlight.get(eventId) ?? (await locate(state, log, eventId));
+        if (offset === null || over) return false;
+        const wasFull = self.room() <= 0;
+        inFlight.delete(eventId);
+        state = ack(state, offset);
+        if (offset > newAbove) state = { ...state, reset: null };
+        await persist();
+        if (wasFull && !over) onRoom();
+        return !over;
+      },
+      async detach() {
         if (over) return;
         over = true;
         if (live.get(key) === self) live.delete(key);
-        onTakenOver();
-      }
+        await running.catch(() => {});
+        if (temporary) await records.remove(key);
+        else await store(true);
+      },
+      takeOver,
+    };
+    live.set(key, self);
+    return self;
+  }
 
-      async function store(clean: boolean): Promise<void> {
-        const { delivered } = state;
-        const record: ConsumerRecord = { ...state, holder, clean };
-        let stored = await put(key, record, version);
-        if (stored === null) {
-          // Either it is another's, or an earlier put was stored and its answer lost.
-          const now = await load(key);
-          stored = now?.record.holder === holder ? await put(key, record, now.version) : null;
-        }
-        if (stored === null) return takeOver();
-        version = stored;
-        storedMark = Math.max(storedMark, delivered);
+  return {
+    async attach(options) {
+      const { key } = options;
+      const before = attaching.get(key) ?? Promise.resolve();
+      const attached = before.then(
+        () => attach(options),
+        () => attach(options),
+      );
+      attaching.set(key, attached);
+      try {
+        return await attached;
+      } finally {
+        if (attaching.get(key) === attached) attaching.delete(key);
       }
-
-      let scheduled: Promise<void> | null = null;
-      let running: Promise<void> = Promise.resolve();
-      /** Gathers: what is asked within a tick, or while a put is under way, is one put. */
-      function persist(): Promise<void> {
-        scheduled ??= (async () => {
-          await new Promise<void>((resolve) => clock.soon(resolve));
-          await running.catch(() => {}); // whoever asked for it was told
-          scheduled = null;
-          if (over) return;
-          running = store(false);
-          await running;
-        })();
-        return scheduled;
-      }
-
-      const self = {
-        after,
-        until,
-        reset: reset && {
-          log,
-          reason: reset.reason,
-          from: { offset: reset.from },
-          to: { epoch: state.epoch, offset: reset.to },
-        },
-        skip: (entry: Entry) => !isUnacked(state, entry.offset),
-        room: () =>
-          over ? 0 : Math.min(maxInFlight - inFlight.size, storedMark + maxInFlight - state.delivered),
-        onSent(entries: readonly Entry[]) {
-          for (const { id, offset } of entries) {
-            inFlight.set(id, offset);
-            if (offset > state.delivered) state = markDelivered(state, offset, offset);
-          }
-          if (state.delivered < storedMark + maxInFlight / 2) return;
-          const wasFull = self.room() <= 0;
-          persist().then(
-            () => {
-              if (wasFull && !over) onRoom();
-            },
-            (error: unknown) => report(`storing how far ${key} was delivered`, error),
-          );
-        },
-        onReset(lost: Reset) {
-          state = moveConsumer(state, lost);
-          if (lost.reason !== 'trimmed') storedMark = state.delivered;
-          newAbove = state.delivered;
-          for (const [id, offset] of inFlight) if (!isUnacked(state, offset)) inFlight.delete(id);
-          persist().catch((error: unknown) => report(`storing where ${key} goes on`, error));
-        },
-        isInFlight: (eventId: string) => inFlight.has(eventId),
-        async ack(eventId: string) {
-          const offset = inFlight.get(eventId) ?? (await locate(state, log, eventId));
-          if (offset === null || over) return false;
-          const wasFull = self.room() <= 0;
-          inFlight.delete(eventId);
-          state = ack(state, offset);
-          if (offset > newAbove) state = { ...state, reset: null };
-          await persist();
-          if (wasFull && !over) onRoom();
-          return !over;
-        },
-        async detach() {
-          if (over) return;
-          over = true;
-          if (live.get(key) === self) live.delete(key);
-          await running.catch(() => {});
-          if (temporary) await records.remove(key);
-          else await store(true);
-        },
-        takeOver,
-      };
-      live.set(key, self);
-      return self;
     },
 
     async ack(key, log, eventId) {

@@ -171,7 +171,7 @@ export class Feed implements LiveReader {
             break;
           }
           const atHead = this.#epoch === this.#tail.epoch && this.#offset === this.#tail.offset;
-          if (atHead) this.#enterLive();
+          if (atHead && this.#replayed) this.#enterLive();
           else await this.#step();
         }
       }

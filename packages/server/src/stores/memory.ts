@@ -108,20 +108,23 @@ function createMemoryLogs(options: MemoryStoreOptions): Logs & { sweep(): void }
     if (fence && found && fence.token < found.fence) {
       throw new StoreError('fenced', `${name}: token ${fence.token} is below ${found.fence}`);
     }
-    const fresh = drafts.filter((draft) => !found?.ids.has(draft.id));
-    if (found?.ended && fresh.length > 0) throw new StoreError('ended', `${name} has ended`);
-    const texts = fresh.map((draft) => JSON.stringify(draft.data ?? null));
-    const large = texts.findIndex((text) => Buffer.byteLength(text) > maxDataBytes);
-    if (large >= 0) {
-      throw new StoreError('too_large', `${name}: ${fresh[large]?.id} has more than ${maxDataBytes} bytes`);
+    const fresh = new Map<string, Draft>();
+    for (const draft of drafts)
+      if (!found?.ids.has(draft.id)) fresh.set(draft.id, fresh.get(draft.id) ?? draft);
+    if (found?.ended && fresh.size > 0) throw new StoreError('ended', `${name} has ended`);
+    const texts = new Map<string, string>();
+    for (const { id, data } of fresh.values()) {
+      const text = JSON.stringify(data ?? null);
+      if (Buffer.byteLength(text) > maxDataBytes) {
+        throw new StoreError('too_large', `${name}: ${id} has more than ${maxDataBytes} bytes`);
+      }
+      texts.set(id, text);
     }
 
     const log = found ?? create(name);
     if (fence) log.fence = fence.token;
-    let stored = 0;
-    for (const [index, draft] of fresh.entries()) {
-      if (log.ids.has(draft.id)) continue; // twice in this very append
-      const text = texts[index] ?? 'null';
+    for (const { id, type, source } of fresh.values()) {
+      const text = texts.get(id) ?? 'null';
       const offset = log.oldest + log.entries.length;
       let run = {};
       if (fence) {
@@ -129,7 +132,6 @@ function createMemoryLogs(options: MemoryStoreOptions): Logs & { sweep(): void }
         log.runs.set(fence.run, runIndex + 1);
         run = { run: fence.run, runIndex };
       }
-      const { id, type, source } = draft;
       log.entries.push({
         log: name,
         epoch: log.epoch,
@@ -145,10 +147,13 @@ function createMemoryLogs(options: MemoryStoreOptions): Logs & { sweep(): void }
       log.sizes.push(size);
       log.bytes += size;
       log.ids.set(id, offset);
-      stored++;
     }
     if (end) log.ended = true;
-    return { offsets: drafts.map((draft) => log.ids.get(draft.id) ?? 0), stored, head: headOf(log) };
+    return {
+      offsets: drafts.map((draft) => log.ids.get(draft.id) ?? 0),
+      stored: fresh.size,
+      head: headOf(log),
+    };
   }
 
   function lost(
