@@ -28,6 +28,8 @@ export interface FeedOptions {
   room?(): number;
   /** Called with what was just handed to the peer. */
   onSent?(entries: readonly Entry[]): void;
+  /** Called with what was passed by because of its source. */
+  onPassed?(entries: readonly Entry[]): void;
   /** The position was lost: show it, and say where to go on; `null` closes the feed. */
   onReset(reset: Reset): Promise<Cursor | null> | Cursor | null;
   /** The log has ended and all of it was handed to the peer. */
@@ -228,18 +230,17 @@ export class Feed implements LiveReader {
   }
 
   #send(slots: readonly Slot[], dialect: Dialect, old: boolean, ring = false): void {
-    const { peer, withoutSource, skip, onSent } = this.#options;
+    const { peer, withoutSource, skip, onSent, onPassed } = this.#options;
     const last = slots.at(-1)?.entry.offset;
     if (last === undefined) return;
-    const wanted = slots.filter(
-      ({ entry }) =>
-        (withoutSource === undefined || entry.source !== withoutSource) && !(old && skip?.(entry)),
-    );
+    const isOwn = ({ entry }: Slot): boolean => withoutSource !== undefined && entry.source === withoutSource;
+    const wanted = slots.filter((slot) => !isOwn(slot) && !(old && skip?.(slot.entry)));
     if (wanted.length > 0) {
       const shared = ring && wanted.length === slots.length;
       peer.send(shared ? this.#tail.joined(wanted, dialect) : joinSlots(wanted, dialect));
     }
     this.#offset = last;
+    if (wanted.length < slots.length) onPassed?.(slots.filter(isOwn).map((slot) => slot.entry));
     if (wanted.length > 0) onSent?.(wanted.map((slot) => slot.entry));
   }
 }

@@ -14,7 +14,8 @@ import type { Authenticate } from '../auth/authenticate.ts';
 import type { PollIdentity, PollTokens } from '../auth/poll-token.ts';
 import { demand } from '../core/access.ts';
 import type { Channels } from '../core/channels.ts';
-import type { Attachment, Consumers } from '../core/consumers.ts';
+import type { Attachment } from '../core/attachment.ts';
+import type { Consumers } from '../core/consumers.ts';
 import type { Feed, Feeds } from '../core/feed.ts';
 import { keyOf, logOf } from '../core/names.ts';
 import type { Clock, Peer, Random, Records, Report, Wire } from '../ports.ts';
@@ -71,6 +72,11 @@ const POLL_WIRE: Wire = {
 /** Where a cursor says which reset of a log its owner was told of: answers get lost, and a reset must not. */
 function resetKeyOf(log: string): string {
   return `reset:${log}`;
+}
+
+function batchOf(frames: readonly Uint8Array[], cursor: VectorCursor): string {
+  const messages = frames.map((frame) => decoder.decode(frame)).join(',');
+  return `{"messages":[${messages}],"poll_interval_hint":0,"cursor":${JSON.stringify(encodeVectorCursor(cursor))}}`;
 }
 
 export function createPollDoor(options: PollDoorOptions): PollDoor {
@@ -133,7 +139,6 @@ export function createPollDoor(options: PollDoorOptions): PollDoor {
         head,
         received: received.get(log),
         seenReset: received.get(resetKeyOf(log)),
-        onRoom: () => {},
         onTakenOver: finish,
       });
       const tellReset = (reset: Reset): void => {
@@ -156,6 +161,7 @@ export function createPollDoor(options: PollDoorOptions): PollDoor {
           count += entries.length;
           attachment.onSent(entries);
         },
+        onPassed: attachment.onPassed,
         onReset(reset) {
           attachment.onReset(reset);
           tellReset(reset);
@@ -168,6 +174,7 @@ export function createPollDoor(options: PollDoorOptions): PollDoor {
     parked.set(pollKey, finish);
     const stopTimer = clock.schedule(clock.now() + timeoutMs, finish);
     signal.addEventListener('abort', finish, { once: true });
+    let held: readonly boolean[] = [];
     try {
       const watched = await Promise.allSettled(names.map(watch));
       const failed = watched.find((each) => each.status === 'rejected');
@@ -179,11 +186,12 @@ export function createPollDoor(options: PollDoorOptions): PollDoor {
       signal.removeEventListener('abort', finish);
       if (parked.get(pollKey) === finish) parked.delete(pollKey);
       for (const { feed } of subscriptions) feed.close();
-      await Promise.allSettled(subscriptions.map(({ attachment }) => attachment.detach()));
+      held = await Promise.all(subscriptions.map(({ attachment }) => attachment.detach()));
     }
+    // A newer poll took over: it delivers what this one may not.
+    if (held.includes(false)) return batchOf([], received);
     for (const { channel, feed } of subscriptions) cursor.set(logOf.channel(channel), feed.position);
-    const messages = frames.map((frame) => decoder.decode(frame)).join(',');
-    return `{"messages":[${messages}],"poll_interval_hint":0,"cursor":${JSON.stringify(encodeVectorCursor(cursor))}}`;
+    return batchOf(frames, cursor);
   }
 
   /** Makes the consumer, so that nothing published between the subscription and the first poll is missed. */
@@ -192,7 +200,7 @@ export function createPollDoor(options: PollDoorOptions): PollDoor {
     if (await records.get(key)) return;
     const head = await channels.open(channel);
     const log = logOf.channel(channel);
-    const attachment = await consumers.attach({ key, log, head, onRoom() {}, onTakenOver() {} });
+    const attachment = await consumers.attach({ key, log, head });
     await attachment.detach();
   }
 

@@ -11,7 +11,8 @@ import {
 } from '@continuo/protocol';
 import { demand, type Principal } from '../core/access.ts';
 import type { Channels } from '../core/channels.ts';
-import type { Attachment, Consumers } from '../core/consumers.ts';
+import type { Attachment } from '../core/attachment.ts';
+import type { Consumers } from '../core/consumers.ts';
 import type { Feed, Feeds } from '../core/feed.ts';
 import { keyOf, logOf } from '../core/names.ts';
 import type { Tails } from '../core/tail.ts';
@@ -136,6 +137,7 @@ export function createPushDoor(options: PushDoorOptions): SocketProtocol<Pusher>
         skip: attachment.skip,
         room: attachment.room,
         onSent: attachment.onSent,
+        onPassed: attachment.onPassed,
       }),
       onReset(reset) {
         attachment?.onReset(reset);
