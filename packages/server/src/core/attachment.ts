@@ -21,9 +21,8 @@ export interface Attachment {
   /** For entries up to `until`: true where there is nothing left to deliver. */
   skip(entry: Entry): boolean;
   room(): number;
-  onSent(entries: readonly Entry[]): void;
-  /** Entries that its feed passed by because they are its own: there is nothing to ack. */
-  onPassed(entries: readonly Entry[]): void;
+  /** Its feed moved: what was not sent on the way is not for this consumer. */
+  onMoved(sent: readonly Entry[], from: number, to: number): void;
   onReset(reset: Reset): void;
   /** True when the ack is stored; false when nothing with that id waits for one. */
   ack(eventId: string): Promise<boolean>;
@@ -118,6 +117,12 @@ export function createAttachment(options: AttachmentOptions): Attachment {
     );
   }
 
+  /** Nothing of this range waits for an ack. */
+  function pass(from: number, to: number): void {
+    for (let offset = from; offset <= Math.min(to, state.delivered); offset++) state = ack(state, offset);
+    if (to > state.delivered) state = markDelivered(state, to + 1, to);
+  }
+
   function room(): number {
     return over ? 0 : Math.min(maxInFlight - inFlight.size, storedMark + maxInFlight - state.delivered);
   }
@@ -133,17 +138,16 @@ export function createAttachment(options: AttachmentOptions): Attachment {
     },
     skip: (entry) => !isUnacked(state, entry.offset),
     room,
-    onSent(entries) {
-      for (const { id, offset } of entries) {
+    onMoved(sent, from, to) {
+      let passed = from;
+      for (const { id, offset } of sent) {
+        pass(passed + 1, offset - 1);
         inFlight.set(id, offset);
         state = markDelivered(state, offset, offset);
+        passed = offset;
       }
+      pass(passed + 1, to);
       if (state.delivered >= storedMark + maxInFlight / 2) persistLater();
-    },
-    onPassed(entries) {
-      for (const { offset } of entries) {
-        state = offset > state.delivered ? markDelivered(state, offset + 1, offset) : ack(state, offset);
-      }
     },
     onReset(lost) {
       state = moveConsumer(state, lost);

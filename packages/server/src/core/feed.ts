@@ -26,10 +26,8 @@ export interface FeedOptions {
   skip?(entry: Entry): boolean;
   /** How many more entries may be sent now; after 0, `resume()` says that there is room again. */
   room?(): number;
-  /** Called with what was just handed to the peer. */
-  onSent?(entries: readonly Entry[]): void;
-  /** Called with what was passed by because of its source. */
-  onPassed?(entries: readonly Entry[]): void;
+  /** The position moved from one offset to another: these entries were handed to the peer, others on the way were not. */
+  onMoved?(sent: readonly Entry[], from: number, to: number): void;
   /** The position was lost: show it, and say where to go on; `null` closes the feed. */
   onReset(reset: Reset): Promise<Cursor | null> | Cursor | null;
   /** The log has ended and all of it was handed to the peer. */
@@ -96,7 +94,7 @@ export class Feed implements LiveReader {
   }
 
   deliver(batch: Batch): void {
-    const { peer, dialect, withoutSource, onSent } = this.#options;
+    const { peer, dialect, withoutSource, onMoved } = this.#options;
     try {
       if (!this.#hasRoom(batch.slots.length)) {
         this.#leaveLive(batch.first - 1);
@@ -112,7 +110,11 @@ export class Feed implements LiveReader {
         );
       } else {
         peer.send(batch.bytes(dialect));
-        onSent?.(batch.slots.map((slot) => slot.entry));
+        onMoved?.(
+          batch.slots.map((slot) => slot.entry),
+          batch.first - 1,
+          this.#tail.offset,
+        );
       }
     } catch (error) {
       this.#leaveLive(batch.first - 1);
@@ -230,18 +232,24 @@ export class Feed implements LiveReader {
   }
 
   #send(slots: readonly Slot[], dialect: Dialect, old: boolean, ring = false): void {
-    const { peer, withoutSource, skip, onSent, onPassed } = this.#options;
+    const { peer, withoutSource, skip, onMoved } = this.#options;
     const last = slots.at(-1)?.entry.offset;
     if (last === undefined) return;
-    const isOwn = ({ entry }: Slot): boolean => withoutSource !== undefined && entry.source === withoutSource;
-    const wanted = slots.filter((slot) => !isOwn(slot) && !(old && skip?.(slot.entry)));
+    const wanted = slots.filter(
+      ({ entry }) =>
+        (withoutSource === undefined || entry.source !== withoutSource) && !(old && skip?.(entry)),
+    );
     if (wanted.length > 0) {
       const shared = ring && wanted.length === slots.length;
       peer.send(shared ? this.#tail.joined(wanted, dialect) : joinSlots(wanted, dialect));
     }
+    const from = (slots[0]?.entry.offset ?? last) - 1;
     this.#offset = last;
-    if (wanted.length < slots.length) onPassed?.(slots.filter(isOwn).map((slot) => slot.entry));
-    if (wanted.length > 0) onSent?.(wanted.map((slot) => slot.entry));
+    onMoved?.(
+      wanted.map((slot) => slot.entry),
+      from,
+      last,
+    );
   }
 }
 

@@ -157,11 +157,10 @@ export function createPollDoor(options: PollDoorOptions): PollDoor {
         withoutSource: sourceOf(principal.user, clientId),
         skip: attachment.skip,
         room: () => (over ? 0 : Math.min(attachment.room(), MAX_BATCH - count)),
-        onSent(entries) {
-          count += entries.length;
-          attachment.onSent(entries);
+        onMoved(sent, from, to) {
+          count += sent.length;
+          attachment.onMoved(sent, from, to);
         },
-        onPassed: attachment.onPassed,
         onReset(reset) {
           attachment.onReset(reset);
           tellReset(reset);

@@ -136,8 +136,7 @@ export function createPushDoor(options: PushDoorOptions): SocketProtocol<Pusher>
         replay: { until: attachment.until, dialect: again },
         skip: attachment.skip,
         room: attachment.room,
-        onSent: attachment.onSent,
-        onPassed: attachment.onPassed,
+        onMoved: attachment.onMoved,
       }),
       onReset(reset) {
         attachment?.onReset(reset);
