@@ -1,13 +1,5 @@
-import type { Cursor } from '@continuo/protocol';
-import {
-  type Clock,
-  type Head,
-  type Logs,
-  type Random,
-  type Records,
-  type Report,
-  StoreError,
-} from '../ports.ts';
+import { type Cursor, WireError } from '@continuo/protocol';
+import type { Clock, Head, Logs, Random, Records, Report } from '../ports.ts';
 import { type Attachment, createAttachment } from './attachment.ts';
 import {
   ack,
@@ -20,6 +12,7 @@ import {
 
 /** How often a record is tried for while others change it. */
 const TRIES = 10;
+const CONTENDED = 'Others hold this consumer just now. Try again.';
 /** Entries looked through at once for an event id. */
 const LOCATE_PAGE = { entries: 500, bytes: 4 * 1024 * 1024 };
 
@@ -96,10 +89,7 @@ export function createConsumers(options: ConsumersOptions): Consumers {
       const version = await put(key, { ...state, holder, clean: false }, known?.version ?? 0);
       if (version !== null) return { state, version };
     }
-    throw new StoreError(
-      'unavailable',
-      `${key}: others changed it ${TRIES} times while it was being attached`,
-    );
+    throw new WireError('unavailable', CONTENDED);
   }
 
   /** Where in the log a message waits for its ack; `null` when it does not. */
@@ -180,10 +170,7 @@ export function createConsumers(options: ConsumersOptions): Consumers {
         if ((await put(key, { ...known.record, ...ack(known.record, offset) }, known.version)) !== null)
           return true;
       }
-      throw new StoreError(
-        'unavailable',
-        `${key}: others changed it ${TRIES} times while a message was acked`,
-      );
+      throw new WireError('unavailable', CONTENDED);
     },
   };
 }

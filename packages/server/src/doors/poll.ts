@@ -111,10 +111,14 @@ export function createPollDoor(options: PollDoorOptions): PollDoor {
     const cursor = new Map(received);
     const frames: Uint8Array[] = [];
     let count = 0;
+    let isFinished = signal.aborted;
     let over = false;
     let finish = (): void => {};
     const finished = new Promise<void>((resolve) => {
-      finish = resolve;
+      finish = () => {
+        isFinished = true;
+        resolve();
+      };
     });
     const peer: Peer = {
       id: pollKey,
@@ -133,6 +137,7 @@ export function createPollDoor(options: PollDoorOptions): PollDoor {
     async function watch(channel: string): Promise<void> {
       const log = logOf.channel(channel);
       const head = await channels.open(channel);
+      if (isFinished) return; // its client has gone, or polls anew: nothing is taken from whoever has the consumer now
       const attachment = await consumers.attach({
         key: keyOf.consumer(principal.user, clientId, channel),
         log,
@@ -178,7 +183,7 @@ export function createPollDoor(options: PollDoorOptions): PollDoor {
       const watched = await Promise.allSettled(names.map(watch));
       const failed = watched.find((each) => each.status === 'rejected');
       if (failed) throw failed.reason;
-      await finished;
+      if (!isFinished) await finished;
     } finally {
       over = true;
       stopTimer();
@@ -188,7 +193,7 @@ export function createPollDoor(options: PollDoorOptions): PollDoor {
       held = await Promise.all(subscriptions.map(({ attachment }) => attachment.detach()));
     }
     // A newer poll took over: it delivers what this one may not.
-    if (held.includes(false)) return batchOf([], received);
+    if (held.length < names.length || held.includes(false)) return batchOf([], received);
     for (const { channel, feed } of subscriptions) cursor.set(logOf.channel(channel), feed.position);
     return batchOf(frames, cursor);
   }
