@@ -1,15 +1,13 @@
 import type { SocketLike } from '@continuo/client';
-import { type ChannelMessageFrame, type ChannelResetFrame } from '@continuo/protocol';
+import { type ChannelMessageFrame, type ChannelResetFrame, decodeVectorCursor } from '@continuo/protocol';
 import type { FakeClock, SeededRandom } from '@continuo/testing';
 import { type Counters, must } from './counters.ts';
 import type { Truth } from './truth.ts';
 
 /** Door 2 from outside: a subscriber that comes back under one client id, and what it must have been given in the end. */
 export interface Ledger {
-  /** Where it began; `null` before its first subscription. */
-  started(at: { epoch: string; cursor: number }): void;
-  /** It began no later than at the present head. */
-  startedHere(): void;
+  /** It stands at a position, for the first time or again. */
+  standsAt(at: { epoch: string; cursor: number }): void;
   message(frame: ChannelMessageFrame): void;
   reset(frame: ChannelResetFrame): void;
   /** It told the server that it is done with a message; whether that was stored, it may never learn. */
@@ -20,26 +18,25 @@ export interface Ledger {
 
 export function createLedger(channel: string, ownId: string, truth: Truth, counters: Counters): Ledger {
   const log = `channel:${channel}`;
-  /** An id may come again once its entry was trimmed: it is then another message. */
-  const nameOf = (id: string, sequence: number): string => `${id} (${sequence})`;
+  /** An id may come again once its entry was trimmed, or its epoch is gone: it is then another message. */
+  const nameOf = (id: string, sequence: number, epoch: string): string =>
+    `${id} (${epoch.slice(0, 3)}:${sequence})`;
   const seen = new Set<string>();
   const ackSent = new Set<string>();
   const acked = new Set<string>();
   let highest = 0;
+  let epoch = '';
   let start: { epoch: string; cursor: number } | null = null;
   /** Messages up to here, of this epoch or of older ones, were reported as lost. */
   let excused: { epoch: string; offset: number } | null = null;
 
   return {
-    started(at) {
+    standsAt(at) {
       start ??= at;
-    },
-    startedHere() {
-      const epoch = truth.epochs(log).at(-1) ?? '';
-      start ??= { epoch, cursor: Math.max(0, ...truth.entries(log, epoch).keys()) };
+      epoch = at.epoch;
     },
     message({ event_id, sequence, attempt, _redelivered: again = false }) {
-      const id = nameOf(event_id, sequence);
+      const id = nameOf(event_id, sequence, epoch);
       counters['events checked']++;
       must(again === attempt > 1, `P-6: attempt ${attempt} of ${id} is ${again ? '' : 'not '}marked`);
       must(!seen.has(id) || again, `P-6: ${id} came twice to ${ownId} and was not marked`);
@@ -49,26 +46,27 @@ export function createLedger(channel: string, ownId: string, truth: Truth, count
       highest = Math.max(highest, sequence);
       seen.add(id);
     },
-    reset({ epoch, to, reason }) {
+    reset(lost) {
       counters.resets++;
-      excused = { epoch, offset: to };
-      if (reason !== 'trimmed') highest = to;
+      excused = { epoch: lost.epoch, offset: lost.to };
+      epoch = lost.epoch;
+      if (lost.reason !== 'trimmed') highest = lost.to;
     },
-    ackSent: ({ event_id, sequence }) => void ackSent.add(nameOf(event_id, sequence)),
+    ackSent: ({ event_id, sequence }) => void ackSent.add(nameOf(event_id, sequence, epoch)),
     acked({ event_id, sequence }) {
       counters['messages acked']++;
-      acked.add(nameOf(event_id, sequence));
+      acked.add(nameOf(event_id, sequence, epoch));
     },
     checkComplete() {
       if (!start) return;
       const epochs = truth.epochs(log);
       const from = epochs.indexOf(excused?.epoch ?? start.epoch);
-      for (const epoch of epochs.slice(Math.max(0, from))) {
-        for (const entry of truth.entries(log, epoch).values()) {
-          if (epoch === start.epoch && entry.offset <= start.cursor) continue;
-          if (epoch === excused?.epoch && entry.offset <= excused.offset) continue;
+      for (const each of epochs.slice(Math.max(0, from))) {
+        for (const entry of truth.entries(log, each).values()) {
+          if (each === start.epoch && entry.offset <= start.cursor) continue;
+          if (each === excused?.epoch && entry.offset <= excused.offset) continue;
           if (entry.source?.endsWith(`/${ownId}`)) continue;
-          const id = nameOf(entry.id, entry.offset);
+          const id = nameOf(entry.id, entry.offset, entry.epoch);
           must(seen.has(id), `P-3: ${id} of ${channel} never reached ${ownId}`);
           must(ackSent.has(id), `P-5: ${id} was never acked by ${ownId} and did not come again`);
         }
@@ -140,7 +138,7 @@ export function createSocketConsumer(
   ): void {
     switch (frame.type) {
       case 'channel.subscribed':
-        return ledger.started({ epoch: String(frame.epoch), cursor: Number(frame.cursor) });
+        return ledger.standsAt({ epoch: String(frame.epoch), cursor: Number(frame.cursor) });
       case 'channel_message': {
         const message = frame as unknown as ChannelMessageFrame;
         ledger.message(message);
@@ -191,6 +189,12 @@ export function createSocketConsumer(
   };
 }
 
+/** The position before the first message of a batch. */
+function firstOf(messages: unknown): number | undefined {
+  const [first] = messages as readonly (ChannelMessageFrame | ChannelResetFrame)[];
+  return first?.type === 'channel_message' ? first.sequence - 1 : undefined;
+}
+
 export interface PollConsumer {
   behave(): void;
 }
@@ -217,12 +221,14 @@ export function createPollConsumer(
       const given = String(registered.poll_token);
       await post('subscribe', { poll_token: given, channel });
       token = given;
-      ledger.startedHere();
     }
     const anew = startOver;
     const batch = await post('messages', { poll_token: token, timeout: 10, cursor: anew ? '' : cursor });
     if (anew) startOver = false;
+    const isFirst = cursor === '';
     cursor = String(batch.cursor);
+    const [at] = decodeVectorCursor(cursor)?.values() ?? [];
+    if (isFirst && at) ledger.standsAt({ epoch: at.epoch, cursor: firstOf(batch.messages) ?? at.offset });
     const toAck: ChannelMessageFrame[] = [];
     for (const frame of batch.messages as readonly (ChannelMessageFrame | ChannelResetFrame)[]) {
       if (frame.type === 'channel.reset') {

@@ -14,6 +14,12 @@ export interface ServerFaults {
   readonly lateWake: number;
 }
 
+interface Lease {
+  readonly holder: string | null;
+  readonly token: number;
+  readonly expiresAt: number;
+}
+
 export interface ServerWorld {
   readonly clock: FakeClock;
   readonly random: SeededRandom;
@@ -107,25 +113,27 @@ export function createFaultyServer(world: ServerWorld): FaultyServer {
   const records: Records = {
     get: (...args) => ask(() => store.records.get(...args)),
     put(key, value, options) {
-      watchLease(key, value);
-      return ask(() => store.records.put(key, value, options));
+      if (!key.startsWith('lease/')) return ask(() => store.records.put(key, value, options));
+      const lease = value as Lease;
+      judgeRenewal(key, lease);
+      return ask(async () => {
+        const version = await store.records.put(key, value, options);
+        if (version !== null) known.set(key, lease);
+        return version;
+      });
     },
     remove: (...args) => ask(() => store.records.remove(...args)),
     list: (...args) => ask(() => store.records.list(...args)),
   };
 
   /** A lapsed lease is never renewed: judged when the server decides, by the clock it sees. */
-  const known = new Map<string, { token: number; expiresAt: number }>();
-  function watchLease(key: string, value: unknown): void {
-    if (!key.startsWith('lease/')) return;
-    const lease = value as { holder: string | null; token: number; expiresAt: number };
+  const known = new Map<string, Lease>();
+  function judgeRenewal(key: string, lease: Lease): void {
     const before = known.get(key);
-    if (lease.holder !== null && before?.token === lease.token && clock.now() >= before.expiresAt) {
-      world.violated(
-        new Violation(`L-8: ${key} was renewed ${clock.now() - before.expiresAt} ms after it had lapsed`),
-      );
-    }
-    known.set(key, { token: lease.token, expiresAt: lease.expiresAt });
+    if (lease.holder === null || before?.token !== lease.token || clock.now() < before.expiresAt) return;
+    world.violated(
+      new Violation(`L-8: ${key} was renewed ${clock.now() - before.expiresAt} ms after it had lapsed`),
+    );
   }
 
   const watchers = new Map<string, Set<(offset?: number) => void>>();

@@ -232,7 +232,8 @@ export function createSessions(options: SessionsOptions): Sessions {
 
     async submit(session, { content, messageId = `msg_${random.id()}`, metadata, source }) {
       const { state } = await fold(session.log);
-      if (state.queue.length >= INBOX && !state.queue.some((queued) => queued.messageId === messageId)) {
+      if (state.messages.some((message) => message.messageId === messageId)) return { messageId }; // also when it was trimmed
+      if (state.queue.length >= INBOX) {
         throw new WireError(
           'inbox_full',
           `${INBOX} messages of this session wait for their turn. Send it again later.`,
