@@ -113,8 +113,10 @@ export function createViewer(options: ViewerOptions): Viewer {
       const { epoch = '' } = client.position ?? {};
       must(client.state === 'connected', `G-11: a client is ${client.state} though the servers are back`);
       must(
-        truth.epochs(name).at(-1) === epoch || truth.epochs(name).length === 0,
-        `G-10: a client stands in an epoch of ${name} that is gone`,
+        truth.epochs(name).length === 0 ||
+          truth.epochs(name).at(-1) === epoch ||
+          (truth.isLost(name) && epoch === ''),
+        `G-10: a client stands in epoch ${epoch} of ${name}, which has ${truth.epochs(name)}`,
       );
       const head = Math.max(0, ...truth.entries(name, epoch).keys());
       must(cursor === head, `G-6: the handler of ${name} has ${cursor} of ${head} events`);

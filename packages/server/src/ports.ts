@@ -82,9 +82,16 @@ export interface Head {
   readonly fence: number;
 }
 
+/** The run that writes, with its lease's token. With `epoch`, it writes to that epoch of the log and to no other. */
+export interface Fence {
+  readonly run: string;
+  readonly token: number;
+  readonly epoch?: string;
+}
+
 export interface AppendOptions {
-  /** The run that writes, with its lease's token. Its entries get `run` and `runIndex`. */
-  readonly fence?: { readonly run: string; readonly token: number };
+  /** Its entries get `run` and `runIndex`. */
+  readonly fence?: Fence;
   /** Nothing can be appended to the log afterwards. */
   readonly end?: boolean;
 }
@@ -105,8 +112,8 @@ export interface Appended {
  * ST-2 An append that resolved is visible to every later read, on every server.
  * ST-3 The same id twice in one log stores one entry and returns the first position, as long as that entry is kept.
  * ST-4 Drafts of one append are stored together or not at all. An append of none creates the log and raises the fence.
- * ST-5 An append whose token is below the log's fence is refused with `fenced` and stores nothing; a higher token
- *      raises the fence for good.
+ * ST-5 An append whose token is below the log's fence, or whose epoch is gone, is refused with `fenced` and stores
+ *      nothing; a higher token raises the fence for good.
  * ST-6 Reading at an unknown epoch, below what was trimmed, or beyond the head gives a reset, never silence. Positions
  *      are exclusive; a log that does not exist reads as empty at the epoch ''.
  * ST-7 Pages obey both limits, except that they have at least one entry when there is one.

@@ -5,7 +5,7 @@ import {
   type Lineage,
   type RunContext,
 } from '@continuo/protocol';
-import type { Clock, Records } from '../ports.ts';
+import type { Clock, Fence, Records } from '../ports.ts';
 import type { Journal } from './log.ts';
 import { keyOf } from './names.ts';
 import { createRunWriter, type RunWriter } from './run-writer.ts';
@@ -22,8 +22,8 @@ const ONCE_KEEP_MS = 7 * 24 * 3_600_000;
 export interface Drive {
   readonly task: Task;
   readonly component: Component;
-  /** The lease's. */
-  readonly token: number;
+  /** What the lease's holder may write with. */
+  readonly fence: Fence;
   readonly signal: AbortSignal;
   /** Why the signal was aborted. */
   cause(): AbortCause | null;
@@ -101,7 +101,7 @@ export function createDriver(deps: {
 
   return {
     async drive(drive) {
-      const { task, component, token, cause } = drive;
+      const { task, component, fence, cause } = drive;
       const { state } = task;
       const attempts = state?.attempt ?? 0;
       const goesOn = state === null || (component.onInterrupt === 'restart' && attempts < MAX_ATTEMPTS);
@@ -118,7 +118,7 @@ export function createDriver(deps: {
         clock,
         log: task.log,
         ownLog: task.ownLog,
-        token,
+        fence,
         lineage,
         joinMs: component.deltaJoinMs ?? 30,
         isLost: () => cause() === 'lost',

@@ -9,7 +9,7 @@ import {
   type RunEvent,
   WireError,
 } from '@continuo/protocol';
-import { type Clock, StoreError } from '../ports.ts';
+import { type Clock, type Fence, StoreError } from '../ports.ts';
 import type { Journal } from './log.ts';
 import { endIdOf } from './run.ts';
 
@@ -27,7 +27,7 @@ export interface RunWriterOptions {
   readonly clock: Clock;
   readonly log: string;
   readonly ownLog: boolean;
-  readonly token: number;
+  readonly fence: Fence;
   readonly lineage: Lineage;
   /** Text deltas within this many ms become one entry; 0: each its own. */
   readonly joinMs: number;
@@ -49,8 +49,7 @@ const encoder = new TextEncoder();
 const jsonBytes = (value: unknown): number => encoder.encode(JSON.stringify(value)).byteLength;
 
 export function createRunWriter(options: RunWriterOptions): RunWriter {
-  const { journal, clock, log, ownLog, token, lineage, joinMs } = options;
-  const fence = { run: lineage.runId, token };
+  const { journal, clock, log, ownLog, fence, lineage, joinMs } = options;
   let queue: RunEvent[] = [];
   let appending: Promise<void> | null = null;
   let stopTimer: (() => void) | null = null;
@@ -84,7 +83,7 @@ export function createRunWriter(options: RunWriterOptions): RunWriter {
         const events = queue;
         queue = [];
         await append(
-          events.map((event) => toDraft(event, `${lineage.runId}:${token}.${count++}`)),
+          events.map((event) => toDraft(event, `${lineage.runId}:${fence.token}.${count++}`)),
           false,
         );
       }
@@ -172,7 +171,7 @@ export function createRunWriter(options: RunWriterOptions): RunWriter {
       const ended: RunEvent = { ...lineage, type: 'run.ended', status, content, ...(reason && { reason }) };
       const drafts = [toDraft(ended, endIdOf(lineage.runId))];
       if (text !== '' && !textCompleted)
-        drafts.unshift(toDraft(completed, `${lineage.runId}:${token}.${count++}`));
+        drafts.unshift(toDraft(completed, `${lineage.runId}:${fence.token}.${count++}`));
       await append(drafts, ownLog);
     },
 

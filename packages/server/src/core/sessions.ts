@@ -172,11 +172,14 @@ export function createSessions(options: SessionsOptions): Sessions {
   }
 
   async function nextTurn(log: string): Promise<Task | null> {
-    const { state } = await fold(log);
+    const { state, position } = await fold(log);
     const [next] = state.queue;
+    const { run } = state;
     if (!next) return null;
-    const page = await logs.read(log, { offset: next.offset - 1 }, { entries: 1, bytes: 1 });
-    const entry = page.kind === 'page' ? page.entries[0] : undefined;
+    const at = { epoch: position.epoch, offset: next.offset - 1 };
+    const page = await logs.read(log, at, { entries: 1, bytes: 1 });
+    if (page.kind === 'reset') return nextTurn(log); // the log was lost in this moment: another one is there now
+    const [entry] = page.entries;
     if (!entry) throw new Error(`${log}: message ${next.offset} is queued and gone`);
     const event = eventOf(entry);
     const name = parseLog(log);
@@ -193,7 +196,7 @@ export function createSessions(options: SessionsOptions): Sessions {
       sessionId: name.id,
       user: name.owner,
       input: event.content,
-      state: state.run,
+      state: run,
       async history() {
         const { state: now } = await fold(log);
         const until = now.messages.findIndex((message) => message.messageId === next.messageId);

@@ -1,6 +1,14 @@
 import type { Component, Content, HistoryMessage } from '@continuo/protocol';
-import type { Clock, Logs, Random, Records, Report, Stored } from '../ports.ts';
-import { StoreError } from '../ports.ts';
+import {
+  type Clock,
+  type Fence,
+  type Logs,
+  type Random,
+  type Records,
+  type Report,
+  type Stored,
+  StoreError,
+} from '../ports.ts';
 import { type AbortCause, createDriver } from './driver.ts';
 import { claimLease, type Lease, type LeaseTerms, releaseLease, renewLease } from './lease.ts';
 import type { Journal } from './log.ts';
@@ -202,13 +210,16 @@ export function createWorkers(options: WorkersOptions): Workers {
     mine.held = held;
     try {
       // From here on no former holder can append, so what is read now is all there is.
-      await logs.append(log, [], { fence: { run: '', token: held.lease.token } });
+      const { token } = held.lease;
+      const { head } = await logs.append(log, [], { fence: { run: '', token } });
       while (!closed && !held.lost) {
         mine.again = false;
         const listed = await records.get(keyOf.work(log));
         const task = await sourceOf(log).next(log);
         if (task) {
-          if (!(await perform(task, listed, held))) return;
+          if (!listed) await list(log, task.component); // so that it is found if this server dies
+          const fence = { run: task.runId, token, epoch: head.epoch };
+          if (!(await perform(task, fence, held))) return;
         } else {
           await sourceOf(log).settled(log);
           await takeOff(log, listed);
@@ -224,10 +235,9 @@ export function createWorkers(options: WorkersOptions): Workers {
   }
 
   /** Drives one run; false when this server has not what it takes. */
-  async function perform(task: Task, listed: Stored | null, held: Held): Promise<boolean> {
+  async function perform(task: Task, fence: Fence, held: Held): Promise<boolean> {
     const component = components.get(task.component);
     if (!component) return false;
-    if (!listed) await list(task.log, task.component);
     begin(held, task.runId);
     const cancelKey = keyOf.cancel(task.log, task.runId);
     const wish = async (): Promise<string | null> => {
@@ -238,7 +248,7 @@ export function createWorkers(options: WorkersOptions): Workers {
     await driver.drive({
       task,
       component,
-      token: held.lease.token,
+      fence,
       signal: held.controller.signal,
       cause: () => held.cause,
       cancelReason: wish,

@@ -108,6 +108,9 @@ function createMemoryLogs(options: MemoryStoreOptions): Logs & { sweep(): void }
     if (fence && found && fence.token < found.fence) {
       throw new StoreError('fenced', `${name}: token ${fence.token} is below ${found.fence}`);
     }
+    if (fence?.epoch !== undefined && fence.epoch !== found?.epoch) {
+      throw new StoreError('fenced', `${name}: epoch ${fence.epoch} is gone`);
+    }
     const fresh = new Map<string, Draft>();
     for (const draft of drafts)
       if (!found?.ids.has(draft.id)) fresh.set(draft.id, fresh.get(draft.id) ?? draft);

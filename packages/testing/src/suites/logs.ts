@@ -149,6 +149,25 @@ export const logsSuite: readonly StoreCase[] = [
     },
   },
   {
+    id: 'ST-5',
+    title: 'a fence of an epoch that is gone is refused, whatever its token',
+    async run(fixture) {
+      const { logs } = await fixture.open();
+      const { epoch } = (await logs.append('a', [], { fence: { run: 'r', token: 5 } })).head;
+      const fence = { run: 'r', token: 5, epoch };
+      await logs.append('a', [draft('one')], { fence });
+      await logs.keep('a', fixture.now() - 1);
+      await rejects(logs.append('a', [draft('two')], { fence }), refused('fenced'));
+      deepEqual(await logs.heads(['a']), [null], 'nor does it bring the log back');
+      await logs.append('a', [draft('three')]);
+      await rejects(logs.append('a', [draft('four')], { fence: { ...fence, token: 9 } }), refused('fenced'));
+      deepEqual(
+        (await readAll(logs, 'a')).map((entry) => entry.id),
+        ['three'],
+      );
+    },
+  },
+  {
     id: 'ST-6',
     title: 'positions are exclusive, and a log that does not exist is empty',
     async run(fixture) {
@@ -157,6 +176,7 @@ export const logsSuite: readonly StoreCase[] = [
       deepEqual(none, {
         kind: 'page',
         entries: [],
+        bytes: 0,
         next: { epoch: '', offset: 0 },
         more: false,
         ended: false,

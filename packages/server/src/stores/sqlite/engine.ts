@@ -87,6 +87,7 @@ export function createEngine(db: DatabaseSync): Engine {
   function append(request: Extract<Request, { kind: 'append' }>): Replies['append'] {
     const found = findLog(request.log, request.at);
     if (request.run !== null && found && request.token < found.fence) return { refused: 'fenced' };
+    if (request.epoch !== null && request.epoch !== found?.epoch) return { refused: 'fenced' };
     if (found?.ended && request.drafts.some((draft) => offsetOf(found.id, draft.id) === undefined)) {
       return { refused: 'ended' };
     }

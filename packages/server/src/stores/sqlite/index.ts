@@ -187,9 +187,13 @@ function createLogs(ask: Ask, clock: Clock, maxDataBytes: number): Logs {
         end,
         run: fence?.run ?? null,
         token: fence?.token ?? 0,
+        epoch: fence?.epoch ?? null,
       });
       if (!('refused' in reply)) return reply;
-      const why = reply.refused === 'fenced' ? `token ${fence?.token} is below its fence` : 'it has ended';
+      const why =
+        reply.refused === 'fenced'
+          ? `token ${fence?.token} of epoch ${fence?.epoch ?? 'any'} may not write any more`
+          : 'it has ended';
       throw new StoreError(reply.refused, `${log}: ${why}`);
     },
     async read(log, after, limit): Promise<Page | LostPosition> {

@@ -31,6 +31,8 @@ export type Request =
       readonly at: number;
       readonly run: string | null;
       readonly token: number;
+      /** The only epoch it may write to; `null`: any. */
+      readonly epoch: string | null;
       readonly end: boolean;
     }
   | {
