@@ -95,9 +95,9 @@ export function checkLogs(truth: Truth, counters: Counters): void {
   for (const log of truth.logs()) {
     for (const epoch of truth.epochs(log)) {
       const entries = [...truth.entries(log, epoch).values()].toSorted((a, b) => a.offset - b.offset);
-      entries.forEach((entry, index) =>
-        must(entry.offset === index + 1, `ST-1: ${log} has a hole before ${entry.offset}`),
-      );
+      for (const [index, entry] of entries.entries()) {
+        must(entry.offset === index + 1, `ST-1: ${log} has a hole before ${entry.offset}`);
+      }
       if (!log.startsWith('channel:')) checkRuns(log, entries, counters);
     }
   }

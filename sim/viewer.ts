@@ -124,8 +124,10 @@ export function createViewer(options: ViewerOptions): Viewer {
       const entries = [...truth.entries(name, epoch).values()];
       for (const messageId of accepted) {
         const asked = entries.filter((entry) => entry.id === `msg:${messageId}`);
-        must(asked.length === 1, `G-8: ${messageId} was accepted and is in the log ${asked.length} times`);
-        const { runId } = asked[0]?.data as { runId: string };
+        const [message] = asked;
+        const once = asked.length === 1 && message !== undefined;
+        must(once, `G-8: ${messageId} was accepted and is in the log ${asked.length} times`);
+        const { runId } = message.data as { runId: string };
         const ends = entries.filter((entry) => entry.id === `${runId}:end`);
         must(ends.length === 1, `G-9: ${messageId} has ${ends.length} ends`);
       }

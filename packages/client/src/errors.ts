@@ -28,8 +28,8 @@ export class ConnectionError extends Error {
 }
 
 export function errorOf(frame: Readonly<Record<string, unknown>>): GatewayError {
-  const code = String(frame.code ?? 'internal');
-  const message = String(frame.message ?? code);
+  const code = typeof frame.code === 'string' ? frame.code : 'internal';
+  const message = typeof frame.message === 'string' ? frame.message : code;
   if (code !== 'version_unsupported') return new GatewayError(code, message);
   return new VersionUnsupportedError(
     message,

@@ -10,7 +10,7 @@ import { ERRORS } from '@continuo/protocol/errors';
 import { BACKOFF, type Backoff, checkBackoff } from './connection/backoff.ts';
 import { type Connection, type ConnectionStatus, createConnection } from './connection/connection.ts';
 import { type Platform, systemPlatform } from './connection/platform.ts';
-import { ConnectionError, errorOf, GatewayError } from './errors.ts';
+import { ConnectionError, errorOf, type GatewayError } from './errors.ts';
 import { createEventQueue, type EventQueue } from './event-queue.ts';
 import {
   NEW_STREAM,

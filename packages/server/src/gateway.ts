@@ -1,5 +1,6 @@
-import { type Component, ERRORS } from '@continuo/protocol';
+import { type Component, ERRORS, type ErrorCode, MAX_PAYLOAD } from '@continuo/protocol';
 import { Hono } from 'hono';
+import { bodyLimit } from 'hono/body-limit';
 import { bearerOf, createAuthenticate, type StaticToken } from './auth/authenticate.ts';
 import { isLoopback, type OriginPolicy, refuseOrigin } from './auth/origin.ts';
 import { createPollTokens } from './auth/poll-token.ts';
@@ -163,9 +164,22 @@ export function createGateway(options: GatewayOptions): Gateway {
   app.use(async (c, next) => {
     const asked = { host: c.req.header('host') ?? new URL(c.req.url).host, origin: c.req.header('origin') };
     const refusal = refuseOrigin(asked, originPolicy);
-    if (refusal) return c.json({ error: { code: 'forbidden', message: refusal } }, ERRORS.forbidden.status);
+    if (refusal) return c.json(problemOf('forbidden', refusal), ERRORS.forbidden.status);
     return next();
   });
+  app.use(
+    bodyLimit({
+      maxSize: MAX_PAYLOAD,
+      onError: (c) =>
+        c.json(problemOf('too_large', `A body has at most ${MAX_PAYLOAD} bytes.`), ERRORS.too_large.status),
+    }),
+  );
+  app.notFound((c) =>
+    c.json(
+      problemOf('not_found', `There is nothing at ${c.req.path}. GET / says what runs here.`),
+      ERRORS.not_found.status,
+    ),
+  );
   app.route(
     '/',
     createPages({
@@ -242,6 +256,10 @@ export function createGateway(options: GatewayOptions): Gateway {
       return closing;
     },
   };
+}
+
+function problemOf(code: ErrorCode, message: string): { error: { code: ErrorCode; message: string } } {
+  return { error: { code, message } };
 }
 
 function isNode(env: unknown): boolean {

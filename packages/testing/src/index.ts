@@ -1,9 +1,4 @@
 export { createFakeClock, type FakeClock } from './fake-clock.ts';
-export { createSeededRandom, type SeededRandom } from './seeded-random.ts';
-export { busSuite } from './suites/bus.ts';
-export { logsSuite } from './suites/logs.ts';
-export { recordsSuite } from './suites/records.ts';
-export { type Case, needsOther, type StoreCase, type StoreFixture } from './suites/suite.ts';
 export {
   type ClientEnd,
   dialLink,
@@ -13,3 +8,8 @@ export {
   NO_FAULTS,
   type ServerInbound,
 } from './network.ts';
+export { createSeededRandom, type SeededRandom } from './seeded-random.ts';
+export { busSuite } from './suites/bus.ts';
+export { logsSuite } from './suites/logs.ts';
+export { recordsSuite } from './suites/records.ts';
+export { type Case, needsOther, type StoreCase, type StoreFixture } from './suites/suite.ts';

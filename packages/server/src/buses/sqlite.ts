@@ -1,5 +1,5 @@
-import { createMemoryBus } from './memory.ts';
 import type { Bus, Clock } from '../ports.ts';
+import { createMemoryBus } from './memory.ts';
 
 export interface SqliteBusOptions {
   readonly clock: Pick<Clock, 'soon'>;

@@ -164,7 +164,7 @@ export class Feed implements LiveReader {
 
   async #catchUp(): Promise<void> {
     try {
-      await null; // so that nobody is called before the constructor has returned
+      await Promise.resolve(); // so that nobody is called before the constructor has returned
       while (this.#again) {
         this.#again = false;
         while (!this.#closed && !this.#live) {

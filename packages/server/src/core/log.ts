@@ -1,5 +1,5 @@
 import type { Draft } from '@continuo/protocol';
-import type { AppendOptions, Appended, Bus, Head, Logs, Report } from '../ports.ts';
+import type { Appended, AppendOptions, Bus, Head, Logs, Report } from '../ports.ts';
 
 /** How much is kept of a log, where it differs from the default. */
 export interface RetentionLimits {

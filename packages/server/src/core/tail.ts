@@ -189,7 +189,10 @@ export class Tail {
       first,
       bytes(dialect) {
         let bytes = joined.get(dialect.key);
-        if (!bytes) joined.set(dialect.key, (bytes = joinSlots(slots, dialect)));
+        if (!bytes) {
+          bytes = joinSlots(slots, dialect);
+          joined.set(dialect.key, bytes);
+        }
         return bytes;
       },
       hasSource(source) {

@@ -10,8 +10,8 @@ import {
   WireError,
 } from '@continuo/protocol';
 import { demand, type Principal } from '../core/access.ts';
-import type { Channels } from '../core/channels.ts';
 import type { Attachment } from '../core/attachment.ts';
+import type { Channels } from '../core/channels.ts';
 import type { Consumers } from '../core/consumers.ts';
 import type { Feed, Feeds } from '../core/feed.ts';
 import { keyOf, logOf } from '../core/names.ts';

@@ -1,4 +1,4 @@
-import { ERRORS, type ErrorCode, HANDSHAKE_MS, WireError } from '@continuo/protocol';
+import { ERRORS, type ErrorCode, HANDSHAKE_MS, MAX_PAYLOAD, WireError } from '@continuo/protocol';
 import type { ZodType } from 'zod';
 import type { Authenticate } from '../auth/authenticate.ts';
 import type { Principal } from '../core/access.ts';
@@ -75,8 +75,8 @@ export class Connection {
 
 export interface Inbound {
   receive(text: string): void;
-  /** A frame that is not text. */
-  receiveBinary(): void;
+  /** A frame that is not read at all. */
+  reject(why: 'binary' | 'too_large'): void;
   closed(): void;
 }
 
@@ -159,9 +159,16 @@ class SocketInbound implements Inbound {
     } else this.#take(text);
   }
 
-  receiveBinary(): void {
-    if (!this.#over)
-      this.#refuse(new WireError('bad_frame', 'Frames are text: one JSON object each.'), undefined);
+  reject(why: 'binary' | 'too_large'): void {
+    if (this.#over) return;
+    const error =
+      why === 'binary'
+        ? new WireError('bad_frame', 'Frames are text: one JSON object each.')
+        : new WireError(
+            'too_large',
+            `A frame has at most ${MAX_PAYLOAD} bytes. Send less, or a reference to it.`,
+          );
+    this.#refuse(error, undefined);
   }
 
   closed(): void {

@@ -17,7 +17,8 @@ const CLOSE_MS = 2_000;
 
 export interface Inbound {
   receive(text: string): void;
-  receiveBinary(): void;
+  /** A frame that is not read at all. */
+  reject(why: 'binary' | 'too_large'): void;
   closed(): void;
 }
 
@@ -112,7 +113,8 @@ export function createNodeEdge(options: NodeEdgeOptions): NodeEdge {
     const inbound = options.openSocket(peer, request);
     ws.on('message', (data: Buffer, isBinary: boolean) => {
       socket.missed = 0;
-      if (isBinary) inbound.receiveBinary();
+      if (isBinary) inbound.reject('binary');
+      else if (data.byteLength > MAX_PAYLOAD) inbound.reject('too_large');
       else inbound.receive(data.toString());
     });
     ws.on('pong', () => {

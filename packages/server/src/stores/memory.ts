@@ -1,8 +1,8 @@
 import { type Draft, type Entry, MAX_ENTRY_DATA } from '@continuo/protocol';
 import { createMemoryBus } from '../buses/memory.ts';
 import {
-  type AppendOptions,
   type Appended,
+  type AppendOptions,
   type Clock,
   type Head,
   type Logs,

@@ -35,7 +35,10 @@ export function createEngine(db: DatabaseSync): Engine {
 
   function sql(text: string): StatementSync {
     let statement = cache.get(text);
-    if (!statement) cache.set(text, (statement = db.prepare(text)));
+    if (!statement) {
+      statement = db.prepare(text);
+      cache.set(text, statement);
+    }
     return statement;
   }
 

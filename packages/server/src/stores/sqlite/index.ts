@@ -1,8 +1,9 @@
 import { Worker } from 'node:worker_threads';
 import { type Draft, type Entry, MAX_ENTRY_DATA } from '@continuo/protocol';
+import { createSqliteBus } from '../../buses/sqlite.ts';
 import {
-  type AppendOptions,
   type Appended,
+  type AppendOptions,
   type Clock,
   type Logs,
   type LostPosition,
@@ -11,7 +12,6 @@ import {
   type Store,
   StoreError,
 } from '../../ports.ts';
-import { createSqliteBus } from '../../buses/sqlite.ts';
 import type {
   EntryRow,
   FromWorker,
