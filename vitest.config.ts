@@ -7,5 +7,7 @@ export default defineConfig({
     include: ['packages/**/*.test.ts', 'test/**/*.test.ts', 'sim/**/*.test.ts'],
     pool: 'forks',
     execArgv: ['--conditions=source'],
+    testTimeout: 90_000,
+    maxConcurrency: 6,
   },
 });

@@ -1,12 +1,5 @@
 import { demoAgents } from '@continuo/agents';
-import {
-  createGateway,
-  createMemoryStore,
-  openSqliteStore,
-  type Store,
-  systemClock,
-  systemRandom,
-} from '@continuo/server';
+import { createGateway, openStore, type Store } from '@continuo/server';
 import { UsageError } from './fail.ts';
 
 export interface ServeOptions {
@@ -19,15 +12,13 @@ export interface ServeOptions {
   readonly version: string;
 }
 
-async function openStore(name: string): Promise<Store> {
-  if (name === 'memory') return createMemoryStore({ clock: systemClock, random: systemRandom });
-  const path = /^sqlite:(.+)$/.exec(name)?.[1];
-  if (path === undefined) throw new UsageError(`--store is "${name}": it must be memory or sqlite:PATH.`);
+async function open(name: string): Promise<Store> {
   try {
-    return await openSqliteStore({ path, clock: systemClock });
+    return await openStore(name);
   } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
     throw new UsageError(
-      `${error instanceof Error ? error.message : error}. Give another file with --store sqlite:PATH.`,
+      error instanceof RangeError ? reason : `${reason}. Give another file with --store sqlite:PATH.`,
     );
   }
 }
@@ -35,7 +26,7 @@ async function openStore(name: string): Promise<Store> {
 /** Starts the gateway and returns; it runs until SIGINT or SIGTERM. */
 export async function serve(options: ServeOptions): Promise<void> {
   const { host, port, token, push, quiet, version } = options;
-  const store = await openStore(options.store);
+  const store = await open(options.store);
   const gateway = createGateway({
     agents: demoAgents,
     store,

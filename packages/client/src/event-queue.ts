@@ -5,52 +5,57 @@ export interface EventQueue<T> extends AsyncIterableIterator<T> {
   end(reason?: Error): void;
 }
 
+interface Reader<T> {
+  resolve(result: IteratorResult<T>): void;
+  reject(reason: Error): void;
+}
+
 export function createEventQueue<T>(limit: number, onReturn: () => void): EventQueue<T> {
-  let items: T[] = [];
+  const items: T[] = [];
+  /** Reads that wait, first come first served. There are none while there are items. */
+  let readers: Reader<T>[] = [];
   let ended = false;
   let failure: Error | undefined;
-  let wake: (() => void) | null = null;
 
   function end(reason?: Error): void {
     if (ended) return;
     ended = true;
     failure = reason;
-    wake?.();
+    const waiting = readers;
+    readers = [];
+    for (const reader of waiting) finish(reader);
+  }
+
+  /** The reason is told once: whoever reads on learns that there is no more. */
+  function finish({ resolve, reject }: Reader<T>): void {
+    if (!failure) return resolve({ done: true, value: undefined });
+    const reason = failure;
+    failure = undefined;
+    reject(reason);
   }
 
   return {
     push(item) {
       if (ended) return;
-      if (items.length >= limit) {
-        end(new Error(`events() has ${limit} unread events: read faster, or do the slow work elsewhere.`));
-        onReturn();
+      const reader = readers.shift();
+      if (reader) return reader.resolve({ done: false, value: item });
+      if (items.length < limit) {
+        items.push(item);
         return;
       }
-      items.push(item);
-      wake?.();
+      end(new Error(`events() has ${limit} unread events: read faster, or do the slow work elsewhere.`));
+      onReturn();
     },
     end,
-    async next() {
-      while (items.length === 0 && !ended) {
-        await new Promise<void>((resolve) => {
-          wake = resolve;
-        });
-        wake = null;
-      }
-      const [value] = items;
-      if (items.length > 0) {
-        items.shift();
-        return { done: false, value: value as T };
-      }
-      if (failure) {
-        const reason = failure;
-        failure = undefined;
-        throw reason;
-      }
-      return { done: true, value: undefined };
+    next() {
+      return new Promise((resolve, reject) => {
+        if (items.length > 0) return resolve({ done: false, value: items.shift() as T });
+        if (ended) return finish({ resolve, reject });
+        readers.push({ resolve, reject });
+      });
     },
     async return() {
-      items = [];
+      items.length = 0;
       end();
       onReturn();
       return { done: true, value: undefined };

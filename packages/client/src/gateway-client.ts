@@ -18,6 +18,7 @@ import {
   onJoined,
   onSnapshot,
   type StreamEffect,
+  type ResetReason,
   type StreamState,
   type StreamStep,
   startOver,
@@ -57,16 +58,20 @@ export interface SessionPosition {
   readonly epoch?: string;
 }
 
-/** In place of events that are gone: the whole session as it stands, or `null` for a session that is new. */
+/**
+ * In place of events that are gone: the whole session as it stands. `null` where there is none: the session is a new one
+ * (`session`), or events go on behind a hole that the server could not fill (`gap`).
+ */
 export interface ResetEvent {
   readonly type: 'snapshot';
   readonly data: SnapshotFrame['state'] | null;
-  readonly reason: SnapshotFrame['reason'] | 'session';
+  readonly reason: ResetReason;
 }
 
 export type ClientEvent = GatewayEvent | ResetEvent;
 
 interface Waiting {
+  readonly promise: Promise<string>;
   readonly frame: { readonly type: 'message'; readonly message_id: string; readonly content: Content };
   readonly resolve: (messageId: string) => void;
   readonly reject: (error: Error) => void;
@@ -83,6 +88,8 @@ export class GatewayClient {
   readonly #queues = new Set<EventQueue<ClientEvent>>();
   readonly #outbox = new Map<string, Waiting>();
   #stream: StreamState = NEW_STREAM;
+  /** The position was moved after a join that is still unanswered. */
+  #moved = false;
   #joined: JoinedFrame | null = null;
   #connecting: { promise: Promise<void>; resolve: () => void; reject: (error: Error) => void } | null = null;
   #refusal: GatewayError | null = null;
@@ -90,6 +97,9 @@ export class GatewayClient {
   constructor(options: GatewayClientOptions) {
     this.#options = options;
     this.#platform = { ...systemPlatform, ...options.platform };
+    const { maxReconnectAttempts: maxAttempts = Number.POSITIVE_INFINITY } = options;
+    if (!(maxAttempts >= 0))
+      throw new RangeError(`maxReconnectAttempts must be 0 or more, not ${maxAttempts}`);
     const backoff = checkBackoff({ ...BACKOFF, ...options.backoff });
     this.#connection = createConnection({
       url: socketUrl(options.url),
@@ -97,16 +107,22 @@ export class GatewayClient {
       terms: {
         backoff,
         reconnect: options.reconnect ?? true,
-        maxAttempts: options.maxReconnectAttempts ?? Number.POSITIVE_INFINITY,
+        maxAttempts,
         handshakeMs: 15_000,
         idleMs: 30_000,
         pongMs: 10_000,
         stableMs: 60_000,
       },
-      greeting: () => this.#joinFrame(),
+      greeting: () => {
+        this.#moved = false;
+        return this.#joinFrame();
+      },
       ping: { type: 'ping' },
       onFrame: (frame) => this.#onFrame(frame as unknown as GatewayServerFrame),
-      onStatus: (status) => this.#call(() => this.#options.onStateChange?.(status)),
+      onStatus: (status) => {
+        if (status === 'connected') for (const messageId of this.#outbox.keys()) this.#post(messageId);
+        this.#call(() => this.#options.onStateChange?.(status));
+      },
       onEnd: (reason) => this.#onEnd(reason),
       onBadFrame: (text) =>
         this.#report(new ConnectionError(`The server sent no JSON object: ${text.slice(0, 100)}`)),
@@ -154,14 +170,13 @@ export class GatewayClient {
 
   /** Connects to a session where another client left it: the first event is the one after its cursor. */
   resume({ sessionId, cursor, epoch }: SessionPosition): Promise<void> {
-    this.#stream = { ...NEW_STREAM, sessionId, cursor, epoch: epoch ?? null };
+    this.#move({ ...NEW_STREAM, sessionId, cursor, epoch: epoch ?? null, healing: true });
     return this.connect();
   }
 
   /** Has the whole session sent again, from its first event: what was seen is seen again. */
   resync(): void {
-    this.#stream = startOver(this.#stream);
-    this.#connection.send(this.#joinFrame());
+    this.#move(startOver(this.#stream));
   }
 
   /** Every event from here on. Ends on `disconnect()`; throws when the connection is over for another reason. */
@@ -177,16 +192,29 @@ export class GatewayClient {
     if (this.#outbox.size >= OUTBOX) {
       return Promise.reject(new ConnectionError(`${OUTBOX} messages wait for the server already.`));
     }
-    return new Promise((resolve, reject) => {
-      const frame = { type: 'message', message_id: messageId, content } as const;
-      this.#outbox.set(messageId, { frame, resolve, reject });
-      this.#post(messageId);
-    });
+    const waiting = this.#outbox.get(messageId);
+    if (waiting) return waiting.promise;
+    try {
+      JSON.stringify(content);
+    } catch (cause) {
+      return Promise.reject(new TypeError('The content cannot be written as JSON.', { cause }));
+    }
+    const frame = { type: 'message', message_id: messageId, content } as const;
+    const resolvers = Promise.withResolvers<string>();
+    this.#outbox.set(messageId, { frame, ...resolvers });
+    this.#post(messageId);
+    return resolvers.promise;
   }
 
   /** Ends the connection; the session stays and can be resumed. */
   disconnect(): void {
-    this.#connection.disconnect();
+    if (this.#connection.status === 'disconnected') this.#onEnd(null);
+    else this.#connection.disconnect();
+  }
+
+  #move(stream: StreamState): void {
+    this.#stream = stream;
+    this.#moved = stream.sessionId !== null && !this.#connection.send(this.#joinFrame());
   }
 
   #joinFrame(): object {
@@ -209,6 +237,7 @@ export class GatewayClient {
   }
 
   #onFrame(frame: GatewayServerFrame): void {
+    if (!isSound(frame)) return this.#report(new ConnectionError(`The server sent a broken ${frame.type}.`));
     switch (frame.type) {
       case 'joined':
         return this.#onJoined(frame);
@@ -234,10 +263,11 @@ export class GatewayClient {
   #onJoined(frame: JoinedFrame): void {
     const first = this.#connection.status !== 'connected';
     this.#joined = frame;
-    this.#apply(onJoined(this.#stream, frame));
+    const moved = this.#moved;
+    if (!moved) this.#apply(onJoined(this.#stream, frame));
     if (!first) return;
     this.#connection.greeted();
-    for (const messageId of this.#outbox.keys()) this.#post(messageId);
+    if (moved) this.#move(this.#stream); // the answer is about a position that is not asked for any more
     this.#connecting?.resolve();
     this.#connecting = null;
   }
@@ -266,13 +296,9 @@ export class GatewayClient {
       case 'deliver':
         return this.#publish(effect.event);
       case 'reset': {
-        const { snapshot, expected, received } = effect;
+        const { snapshot, reason, expected, received } = effect;
         this.#call(() => this.#options.onGap?.(expected, received));
-        return this.#publish({
-          type: 'snapshot',
-          data: snapshot?.state ?? null,
-          reason: snapshot?.reason ?? 'session',
-        });
+        return this.#publish({ type: 'snapshot', data: snapshot?.state ?? null, reason });
       }
       case 'rejoin':
         this.#connection.send(this.#joinFrame());
@@ -312,6 +338,21 @@ export class GatewayClient {
     } catch (thrown) {
       console.error(thrown);
     }
+  }
+}
+
+/** Of what the stream goes by, nothing is taken on trust: one frame without its number would stop it. */
+function isSound(frame: GatewayServerFrame): boolean {
+  switch (frame.type) {
+    case 'event':
+    case 'replay':
+      return Number.isInteger(frame.event?.sequence);
+    case 'snapshot':
+      return Number.isInteger(frame.state?.event_cursor);
+    case 'joined':
+      return Number.isInteger(frame.cursor);
+    default:
+      return true;
   }
 }
 

@@ -52,7 +52,9 @@ export function decodeVectorCursor(text: string): VectorCursor | null {
     if (fields.length !== 3 || !log || epoch === undefined || !digits || !/^\d{1,15}$/.test(digits))
       return null;
     try {
-      cursor.set(decodeURIComponent(log), { epoch: decodeURIComponent(epoch), offset: Number(digits) });
+      const name = decodeURIComponent(log);
+      if (cursor.has(name)) return null;
+      cursor.set(name, { epoch: decodeURIComponent(epoch), offset: Number(digits) });
     } catch {
       return null; // a malformed percent escape
     }

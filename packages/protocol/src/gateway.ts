@@ -8,8 +8,7 @@ export const ClientMadeId = z
   .string()
   .min(1)
   .max(200)
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: refusing control characters is the point
-  .regex(/^[^\u0000-\u001f\u007f\p{Surrogate}]+$/u, 'must be printable text');
+  .regex(/^[^\p{Cc}\p{Cs}]+$/u, 'must be printable text');
 
 const Offset = z.int().min(0);
 
@@ -17,8 +16,8 @@ export const JoinFrame = z.object({
   type: z.literal('join'),
   agent_id: z.string().min(1).max(200),
   /** Checked by {@link negotiate}, so that a wrong type gets `invalid_protocol_hello`. */
-  min_version: z.unknown(),
-  max_version: z.unknown(),
+  min_version: z.unknown().optional(),
+  max_version: z.unknown().optional(),
   session_id: z.string().max(200).optional(),
   since: Offset.optional(),
   epoch: z.string().max(200).optional(),
@@ -32,9 +31,9 @@ export type JoinFrame = z.infer<typeof JoinFrame>;
 export const HelloFrame = z.object({
   type: z.literal('hello'),
   agent_id: z.string().min(1).max(200),
-  protocol_min: z.unknown(),
-  protocol_max: z.unknown(),
-  protocol: z.object({ min: z.unknown(), max: z.unknown() }).optional(),
+  protocol_min: z.unknown().optional(),
+  protocol_max: z.unknown().optional(),
+  protocol: z.object({ min: z.unknown().optional(), max: z.unknown().optional() }).optional(),
   capabilities: z.array(z.string()).optional(),
   caps: z.array(z.string()).optional(),
   session_id: z.string().max(200).nullish(),

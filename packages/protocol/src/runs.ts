@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { Content } from './events.ts';
+import { ClientMadeId } from './gateway.ts';
 
 /** Door 4: runs over HTTP and SSE. */
 
@@ -17,7 +18,7 @@ export const RunRequest = z.object({
   message: Content.refine((content) => content !== '', 'must not be empty'),
   stream: Flag.default(true),
   background: Flag.default(false),
-  session_id: z.string().min(1).max(200).optional(),
+  session_id: ClientMadeId.optional(),
   user_id: z.string().max(200).optional(),
 });
 export type RunRequest = z.infer<typeof RunRequest>;
@@ -27,7 +28,7 @@ const Index = z.union([
   z.int(),
   z
     .string()
-    .regex(/^-?\d{1,15}$/, 'must be an integer')
+    .regex(/^-?\d+$/, 'must be an integer')
     .transform(Number),
 ]);
 

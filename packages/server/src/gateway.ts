@@ -232,6 +232,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     await workers.close(drainMs);
     poll.close();
     await edge?.close(ERRORS.draining.close, 'draining');
+    await sockets.settled();
     tails.close();
     sessions.close();
   }

@@ -6,5 +6,6 @@ export { systemClock, systemRandom } from './edge/clock.ts';
 export { createGateway, type Gateway, type GatewayOptions } from './gateway.ts';
 export type { Bus, Clock, Logs, Random, Records, Report, Store } from './ports.ts';
 export { StoreError } from './ports.ts';
+export { openStore, type OpenStoreOptions } from './store.ts';
 export { createMemoryStore, type MemoryStoreOptions } from './stores/memory.ts';
 export { openSqliteStore, type SqliteStoreOptions } from './stores/sqlite/index.ts';

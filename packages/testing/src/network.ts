@@ -111,7 +111,7 @@ export function dialLink(options: LinkOptions): ClientEnd {
       });
     },
     onceDrained(run) {
-      onDrained = run;
+      onDrained = buffered === 0 ? null : run;
       if (buffered === 0) clock.soon(run);
     },
     close(code, reason) {
@@ -136,13 +136,10 @@ export function dialLink(options: LinkOptions): ClientEnd {
     },
     close(code = 1000) {
       if (state === 'closed') return;
-      const wasOpen = state === 'open';
       state = 'closed';
-      if (wasOpen) {
-        travel('toServer', () => {
-          if (!cut) closeServer();
-        });
-      }
+      travel('toServer', () => {
+        if (!cut) closeServer();
+      });
       travel('toClient', () => client.onclose?.({ code, reason: '' }));
     },
   };

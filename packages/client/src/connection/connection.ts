@@ -51,7 +51,10 @@ export function createConnection(options: ConnectionOptions): Connection {
   function input(event: ConnectionInput): void {
     const step = stepConnection(state, event, { now: platform.now(), random: platform.random(), terms });
     state = step.state;
-    for (const effect of step.effects) perform(effect);
+    for (const effect of step.effects) {
+      perform(effect);
+      if (state !== step.state) break; // an input came in meanwhile: the rest belongs to a state that is gone
+    }
     const now = statusOf(state);
     if (now === status) return;
     status = now;
@@ -88,7 +91,8 @@ export function createConnection(options: ConnectionOptions): Connection {
       dialed.onmessage = ({ data }) => receive(generation, data);
       dialed.onerror = () => {}; // a close follows and says more
       dialed.onclose = ({ code, reason }) => {
-        const final = retryRuleOf(code) === 'never';
+        const rule = retryRuleOf(code);
+        const final = rule === 'never' || rule === 'with-new-token'; // it has the one token it was given
         input({
           type: 'closed',
           generation,

@@ -15,11 +15,15 @@ export interface StreamState {
   readonly asked: number | null;
 }
 
+export type ResetReason = SnapshotFrame['reason'] | 'session' | 'gap';
+
 export type StreamEffect =
   | { readonly type: 'deliver'; readonly event: GatewayEvent }
   /** Entries are gone for good; what follows goes on from the snapshot, or from the start of a new session. */
   | {
       readonly type: 'reset';
+      /** As the snapshot says; `session`: it is another session; `gap`: the server has not what lies between. */
+      readonly reason: ResetReason;
       readonly snapshot: SnapshotFrame | null;
       readonly expected: number;
       readonly received: number;
@@ -42,20 +46,33 @@ export const NEW_STREAM: StreamState = {
 
 export function onJoined(state: StreamState, frame: JoinedFrame): StreamStep {
   const { session_id: sessionId, epoch, cursor, resumed, resync_required } = frame;
-  const joined = { sessionId, epoch, healing: false, asked: state.asked };
   if (state.sessionId !== null && !resumed) {
     // The session is unknown now, and this is another: all that was not seen of the old one is gone.
-    const reset = { type: 'reset', snapshot: null, expected: state.cursor + 1, received: 1 } as const;
-    return { state: { ...joined, cursor: 0 }, effects: [reset] };
+    const reset = {
+      type: 'reset',
+      reason: 'session',
+      snapshot: null,
+      expected: state.cursor + 1,
+      received: 1,
+    } as const;
+    return { state: { ...NEW_STREAM, sessionId, epoch }, effects: [reset] };
   }
-  if (resync_required) return { state: { ...joined, cursor: state.cursor }, effects: [] }; // the snapshot says where it goes on
-  return { state: { ...joined, cursor }, effects: [] };
+  // The snapshot says where it goes on, and in which epoch. Until then the old position stands: a drop in between must
+  // present it again, and not an old offset under the new epoch, which could pass for a good one.
+  if (resync_required) return { state: { ...state, sessionId, healing: false }, effects: [] };
+  return { state: { ...state, sessionId, epoch, cursor, healing: false }, effects: [] };
 }
 
 export function onSnapshot(state: StreamState, frame: SnapshotFrame): StreamStep {
   const cursor = frame.state.event_cursor;
-  const reset = { type: 'reset', snapshot: frame, expected: state.cursor + 1, received: cursor + 1 } as const;
-  return { state: { ...state, epoch: frame.epoch, cursor, healing: false }, effects: [reset] };
+  const reset = {
+    type: 'reset',
+    reason: frame.reason,
+    snapshot: frame,
+    expected: state.cursor + 1,
+    received: cursor + 1,
+  } as const;
+  return { state: { ...state, epoch: frame.epoch, cursor, healing: false, asked: null }, effects: [reset] };
 }
 
 export function onEvent(state: StreamState, frame: EventFrame | ReplayFrame): StreamStep {
@@ -66,7 +83,7 @@ export function onEvent(state: StreamState, frame: EventFrame | ReplayFrame): St
   const deliver = { type: 'deliver', event } as const;
   if (received === expected) return { state: { ...state, cursor: received }, effects: [deliver] };
   if (state.asked === expected) {
-    const reset = { type: 'reset', snapshot: null, expected, received } as const;
+    const reset = { type: 'reset', reason: 'gap', snapshot: null, expected, received } as const;
     return { state: { ...state, cursor: received }, effects: [reset, deliver] };
   }
   return { state: { ...state, healing: true, asked: expected }, effects: [{ type: 'rejoin' }] };

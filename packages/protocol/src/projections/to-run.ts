@@ -69,7 +69,7 @@ function project(event: RunEvent): Projected {
         'ToolCallCompleted',
         {
           tool: { tool_call_id: event.callId, tool_name: event.name, result: event.result },
-          content: event.result,
+          content: `${event.name} completed`, // a sentence, as clients show it: the result itself is in `tool`
         },
       ];
     case 'tool.failed':

@@ -2,6 +2,7 @@ import type { Cursor, Entry, Reset } from '@continuo/protocol';
 import type { Clock, Report } from '../ports.ts';
 import {
   ack,
+  adoptAcks,
   type ConsumerRecord,
   type ConsumerState,
   committedOf,
@@ -30,6 +31,10 @@ export interface Attachment {
   isInFlight(eventId: string): boolean;
   /** Stores how far it came. False when another had the consumer already: then what it handed out does not count. */
   detach(): Promise<boolean>;
+  /** Stores the record though nothing happened: it must outlive a quiet day. */
+  keep(): void;
+  /** Somebody else changed the record: what is acked there is acked. */
+  adopt(record: ConsumerState): void;
   /** Another has the consumer now. */
   takeOver(): void;
 }
@@ -52,6 +57,9 @@ export interface AttachmentOptions {
   onTakenOver(): void;
   onOver(): void;
 }
+
+/** How long a mark that could not be stored waits until it is tried again, in ms. */
+const RETRY_MS = 500;
 
 export function createAttachment(options: AttachmentOptions): Attachment {
   const { log, received, seenReset, maxInFlight, clock, report, onRoom } = options;
@@ -113,7 +121,12 @@ export function createAttachment(options: AttachmentOptions): Attachment {
       () => {
         if (wasFull && !over) onRoom();
       },
-      (error: unknown) => report(`storing how far a consumer of ${log} came`, error),
+      (error: unknown) => {
+        report(`storing how far a consumer of ${log} came`, error);
+        clock.schedule(clock.now() + RETRY_MS, () => {
+          if (!over) persistLater();
+        });
+      },
     );
   }
 
@@ -164,7 +177,12 @@ export function createAttachment(options: AttachmentOptions): Attachment {
       inFlight.delete(eventId);
       state = ack(state, offset);
       if (offset > newAbove) state = { ...state, reset: null };
-      await persist();
+      try {
+        await persist();
+      } catch (error) {
+        if (!over) inFlight.set(eventId, offset); // it can be acked again
+        throw error;
+      }
       if (wasFull && !over) onRoom();
       return !over;
     },
@@ -173,6 +191,11 @@ export function createAttachment(options: AttachmentOptions): Attachment {
       finish();
       await running.catch(() => {}); // whoever asked for it was told
       return store(true);
+    },
+    keep: persistLater,
+    adopt(record) {
+      state = adoptAcks(state, record);
+      for (const [id, offset] of inFlight) if (!isUnacked(state, offset)) inFlight.delete(id);
     },
     takeOver,
   };

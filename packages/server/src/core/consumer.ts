@@ -75,6 +75,18 @@ export function ack(state: ConsumerState, offset: number): ConsumerState {
   return { ...state, unacked };
 }
 
+/** What `other` knows to be acked is acked: the same consumer, as somebody else changed it meanwhile. */
+export function adoptAcks(state: ConsumerState, other: ConsumerState): ConsumerState {
+  if (other.epoch !== state.epoch) return state;
+  const open: readonly Range[] = [...other.unacked, [other.delivered + 1, Number.POSITIVE_INFINITY]];
+  const unacked = state.unacked.flatMap(([from, to]) =>
+    open.flatMap(([first, last]): Range[] =>
+      first <= to && last >= from ? [[Math.max(from, first), Math.min(to, last)]] : [],
+    ),
+  );
+  return { ...state, unacked };
+}
+
 /** The position was lost: nothing up to `lost.to` can be had any more. */
 export function moveConsumer(state: ConsumerState, lost: Reset): ConsumerState {
   const { reason, to } = lost;

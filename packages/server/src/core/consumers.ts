@@ -3,6 +3,7 @@ import type { Clock, Head, Logs, Random, Records, Report } from '../ports.ts';
 import { type Attachment, createAttachment } from './attachment.ts';
 import {
   ack,
+  adoptAcks,
   type ConsumerRecord,
   type ConsumerState,
   committedOf,
@@ -118,10 +119,23 @@ export function createConsumers(options: ConsumersOptions): Consumers {
       if (stored === null) {
         // Either it is another's, or an earlier put was stored and its answer lost.
         const now = await load(key);
-        if (now?.record.holder === holder) stored = await put(key, { ...record, holder }, now.version);
+        if (now?.record.holder === holder) {
+          // Its owner may have acked something elsewhere.
+          attachment.adopt(now.record);
+          const whole = { ...adoptAcks(record, now.record), clean: record.clean, holder };
+          stored = await put(key, whole, now.version);
+        }
       }
       version = stored ?? version;
       return stored !== null;
+    }
+
+    let stopKeeping = (): void => {};
+    function keepLater(): void {
+      stopKeeping = clock.schedule(clock.now() + ttlMs / 4, () => {
+        attachment.keep();
+        keepLater();
+      });
     }
 
     const attachment = createAttachment({
@@ -137,10 +151,12 @@ export function createConsumers(options: ConsumersOptions): Consumers {
       onRoom: () => onRoom?.(),
       onTakenOver: () => onTakenOver?.(),
       onOver() {
+        stopKeeping();
         if (live.get(key) === attachment) live.delete(key);
       },
     });
     live.set(key, attachment);
+    keepLater();
     return attachment;
   }
 
@@ -167,8 +183,11 @@ export function createConsumers(options: ConsumersOptions): Consumers {
         const known = await load(key);
         const offset = known && (await locate(known.record, log, eventId));
         if (!known || offset === null) return false;
-        if ((await put(key, { ...known.record, ...ack(known.record, offset) }, known.version)) !== null)
-          return true;
+        const acked = { ...known.record, ...ack(known.record, offset) };
+        if ((await put(key, acked, known.version)) === null) continue;
+        await attaching.get(key)?.catch(() => {}); // whoever asked for it was told
+        live.get(key)?.adopt(acked);
+        return true;
       }
       throw new WireError('unavailable', CONTENDED);
     },

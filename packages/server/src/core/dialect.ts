@@ -14,6 +14,8 @@ export interface Slot {
   readonly entry: Entry;
   /** What it costs to keep, in bytes: data, objects and frames. */
   bytes: number;
+  /** What a ring has counted of `bytes`: frames that are made later come on top. */
+  counted: number;
   readonly frames: { readonly key: string; readonly frame: Uint8Array }[];
 }
 
@@ -21,7 +23,7 @@ export interface Slot {
 const ENTRY_OVERHEAD = 400;
 
 export function createSlot(entry: Entry, dataBytes: number): Slot {
-  return { entry, bytes: ENTRY_OVERHEAD + dataBytes * 2, frames: [] };
+  return { entry, bytes: ENTRY_OVERHEAD + dataBytes * 2, counted: 0, frames: [] };
 }
 
 export function frameOf(slot: Slot, dialect: Dialect): Uint8Array {

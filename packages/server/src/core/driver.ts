@@ -81,15 +81,17 @@ export function createDriver(deps: {
   /** Runs the component to its end and stores what it yields. */
   async function run(drive: Drive, writer: RunWriter, attempt: number): Promise<Ending> {
     const { component, signal } = drive;
-    const events = component.run(contextOf(drive, attempt))[Symbol.asyncIterator]();
+    let events: AsyncIterator<AgentOutput> | null = null;
     try {
+      signal.throwIfAborted();
+      events = component.run(contextOf(drive, attempt))[Symbol.asyncIterator]();
       for (;;) {
         const next = await abortable(events.next(), signal);
         if (next.done) return { status: 'completed' };
         await abortable(writer.write(AgentOutput.parse(next.value)), signal);
       }
     } catch (error) {
-      events.return?.().catch(() => {}); // it was told to stop; how it does so is its own matter
+      tellToStop(events);
       if (writer.failure) throw writer.failure;
       const cause = drive.cause();
       if (cause === 'cancelled')
@@ -137,6 +139,13 @@ export function createDriver(deps: {
       await writer.end(ending, goesOn ? '' : state?.text);
     },
   };
+}
+
+/** How it does so is its own matter. */
+function tellToStop(events: AsyncIterator<AgentOutput> | null): void {
+  Promise.resolve()
+    .then(() => events?.return?.())
+    .catch(() => {});
 }
 
 /** Rejects as soon as the signal aborts; what `work` then does is left to itself. */

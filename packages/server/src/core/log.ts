@@ -42,7 +42,7 @@ export function createJournal({ logs, bus, report, retentionOf }: JournalOptions
   ): Promise<void> {
     const kept = head.offset - head.oldest + 1;
     const share = head.bytes > maxBytes ? maxBytes / head.bytes : 1; // entries are taken to be alike in size
-    const before = head.offset + 1 - Math.floor(Math.min(maxEntries, kept * share));
+    const before = head.offset + 1 - Math.max(1, Math.floor(Math.min(maxEntries, kept * share)));
     await logs.trim(log, beforeTrim ? await beforeTrim(log, before) : before);
   }
 

@@ -19,6 +19,8 @@ const QUEUE_EVENTS = 256;
 const JOINED_CHARACTERS = 16 * 1024;
 /** Bytes of JSON that the whole text of a run may have: it must fit its last entry. */
 const TEXT_BYTES = MAX_ENTRY_DATA - 4 * 1024;
+/** Characters of the reason of an end: with the text it must fit its entry. */
+const REASON_CHARACTERS = 400;
 /** How long a failed append waits until it is tried again, in ms. */
 const RETRY_MS = 200;
 
@@ -56,7 +58,7 @@ export function createRunWriter(options: RunWriterOptions): RunWriter {
   let failure: StoreError | null = null;
   let count = 0;
   let text = '';
-  let textBytes = 0;
+  let textBytes = 2;
   let textCompleted = false;
 
   function toDraft(event: RunEvent, id: string): Draft {
@@ -104,6 +106,9 @@ export function createRunWriter(options: RunWriterOptions): RunWriter {
   function stamp(event: EngineEvent | AgentOutput): RunEvent {
     if (!('by' in event) || !event.by) return { ...event, ...lineage } as RunEvent;
     const { by, ...body } = event;
+    if (by.runId === lineage.runId) {
+      throw new WireError('invalid', `A member of a run needs a run id of its own, not "${by.runId}".`);
+    }
     return { ...body, ...lineage, ...by, parentRunId: lineage.runId } as RunEvent;
   }
 
@@ -111,7 +116,7 @@ export function createRunWriter(options: RunWriterOptions): RunWriter {
   function check(event: RunEvent): void {
     const own = event.runId === lineage.runId;
     if (event.type === 'text.delta' && own) {
-      textBytes += jsonBytes(event.text);
+      textBytes += jsonBytes(event.text) - 2; // without its quotes
       if (textBytes > TEXT_BYTES) {
         throw new WireError(
           'too_large',
@@ -120,7 +125,8 @@ export function createRunWriter(options: RunWriterOptions): RunWriter {
       }
       text += event.text;
     } else if (event.type === 'text.completed' && own) {
-      if (jsonBytes(event.text) > TEXT_BYTES) {
+      textBytes = jsonBytes(event.text);
+      if (textBytes > TEXT_BYTES) {
         throw new WireError(
           'too_large',
           `The answer is longer than ${TEXT_BYTES} bytes. Let the agent say less.`,
@@ -168,7 +174,13 @@ export function createRunWriter(options: RunWriterOptions): RunWriter {
       await settle();
       const content = text || textBefore;
       const completed: RunEvent = { ...lineage, type: 'text.completed', text: content };
-      const ended: RunEvent = { ...lineage, type: 'run.ended', status, content, ...(reason && { reason }) };
+      const ended: RunEvent = {
+        ...lineage,
+        type: 'run.ended',
+        status,
+        content,
+        ...(reason && { reason: reason.slice(0, REASON_CHARACTERS) }),
+      };
       const drafts = [toDraft(ended, endIdOf(lineage.runId))];
       if (text !== '' && !textCompleted)
         drafts.unshift(toDraft(completed, `${lineage.runId}:${fence.token}.${count++}`));

@@ -1,4 +1,4 @@
-import { type Content, type Entry, eventOf, type HistoryMessage } from '@continuo/protocol';
+import { type Entry, eventOf, type HistoryMessage } from '@continuo/protocol';
 import { isEnded, type RunState, reduceRun } from './run.ts';
 
 /** A message that asked for a turn and has not had its end. */
@@ -40,7 +40,8 @@ export function reduceSession(state: SessionState, entry: Entry): void {
     return;
   }
   if (event.type === 'run.ended' && event.copy) {
-    remember(state, { role: 'assistant', content: event.content, messageId: event.messageId, at: entry.at });
+    const { content, messageId } = event;
+    if (content !== '') remember(state, { role: 'assistant', content, messageId, at: entry.at });
     return;
   }
   state.run = reduceRun(state.run, entry);
@@ -53,16 +54,16 @@ export function reduceSession(state: SessionState, entry: Entry): void {
 
 function remember(state: SessionState, message: HistoryMessage): void {
   state.messages.push(message);
-  state.bytes += sizeOf(message.content);
+  state.bytes += sizeOf(message);
   while (state.bytes > HISTORY_BYTES && state.messages.length > 1) {
     const oldest = state.messages.shift();
-    state.bytes -= oldest ? sizeOf(oldest.content) : 0;
+    state.bytes -= oldest ? sizeOf(oldest) : 0;
     state.truncated = true;
   }
 }
 
 const encoder = new TextEncoder();
 
-function sizeOf(content: Content): number {
-  return encoder.encode(JSON.stringify(content)).byteLength + 100;
+function sizeOf({ content, messageId }: HistoryMessage): number {
+  return encoder.encode(JSON.stringify([content, messageId])).byteLength + 100;
 }

@@ -12,8 +12,8 @@ const KEEP_MS = 24 * 3_600_000;
 const TOUCH_MS = 3_600_000;
 /** Messages that may wait for their turn. */
 const INBOX = 32;
-/** Entries folded since the last checkpoint that make a new one worth its write. */
-const CHECKPOINT_ENTRIES = 5_000;
+/** What was folded since the last checkpoint and makes a new one worth its write: whoever comes next reads less. */
+const CHECKPOINT = { entries: 5_000, bytes: 4 * 1024 * 1024 };
 /** Bytes of session states kept in memory. */
 const CACHE_BYTES = 64 * 1024 * 1024;
 
@@ -87,8 +87,16 @@ export interface SessionsOptions {
 interface Folded {
   readonly state: SessionState;
   position: { epoch: string; offset: number };
-  /** Offset of the newest checkpoint known. */
+  /** Offset of the newest checkpoint known, and the bytes folded since. */
   checkpoint: number;
+  bytes: number;
+}
+
+/** A session up to a position of one epoch of its log. */
+interface Checkpoint {
+  readonly epoch: string;
+  readonly offset: number;
+  readonly state: SessionState;
 }
 
 export function createSessions(options: SessionsOptions): Sessions {
@@ -109,15 +117,26 @@ export function createSessions(options: SessionsOptions): Sessions {
   }
 
   async function load(log: string): Promise<Folded> {
-    const [head, stored] = await Promise.all([logs.heads([log]), records.get(keyOf.checkpoint(log))]);
-    const { epoch = '', offset = 0, oldest = 1 } = head[0] ?? {};
-    const checkpoint = stored?.value as { offset: number; state: SessionState } | undefined;
-    // A checkpoint counts while the log goes on from it: not when it is of a log that is gone.
-    if (checkpoint && checkpoint.offset + 1 >= oldest && checkpoint.offset <= offset) {
-      const position = { epoch, offset: checkpoint.offset };
-      return { state: checkpoint.state, position, checkpoint: checkpoint.offset };
+    for (let before: number | null = null; ; ) {
+      // The checkpoint first: a log that is trimmed after this look has a newer one.
+      const stored = await records.get(keyOf.checkpoint(log));
+      const { epoch = '', offset = 0, oldest = 1 } = (await logs.heads([log]))[0] ?? {};
+      const checkpoint = stored?.value as Checkpoint | undefined;
+      if (checkpoint?.epoch === epoch && checkpoint.offset + 1 >= oldest && checkpoint.offset <= offset) {
+        const position = { epoch, offset: checkpoint.offset };
+        return { state: checkpoint.state, position, checkpoint: checkpoint.offset, bytes: 0 };
+      }
+      if (oldest > 1 && stored && stored.version !== before) {
+        before = stored.version;
+        continue;
+      }
+      return {
+        state: createSessionState(),
+        position: { epoch, offset: oldest - 1 },
+        checkpoint: oldest - 1,
+        bytes: 0,
+      };
     }
-    return { state: createSessionState(), position: { epoch, offset: oldest - 1 }, checkpoint: oldest - 1 };
   }
 
   async function catchUp(log: string, folded: Folded): Promise<Folded> {
@@ -126,14 +145,19 @@ export function createSessions(options: SessionsOptions): Sessions {
       folded.position = { epoch: entry.epoch, offset: entry.offset };
     });
     if (!position) return catchUp(log, await load(log)); // trimmed or lost under us
-    folded.position = position;
-    if (position.offset - folded.checkpoint >= CHECKPOINT_ENTRIES) await saveCheckpoint(log, folded);
+    const { epoch, offset, bytes } = position;
+    folded.position = { epoch, offset };
+    folded.bytes += bytes;
+    if (offset - folded.checkpoint >= CHECKPOINT.entries || folded.bytes >= CHECKPOINT.bytes) {
+      await saveCheckpoint(log, folded);
+    }
     return folded;
   }
 
   async function saveCheckpoint(log: string, folded: Folded): Promise<void> {
     folded.checkpoint = folded.position.offset;
-    const value = { offset: folded.position.offset, state: folded.state };
+    folded.bytes = 0;
+    const value: Checkpoint = { ...folded.position, state: folded.state };
     await records.put(keyOf.checkpoint(log), value, { expiresAt: clock.now() + KEEP_MS * 2 });
   }
 
@@ -199,8 +223,10 @@ export function createSessions(options: SessionsOptions): Sessions {
       state: run,
       async history() {
         const { state: now } = await fold(log);
-        const until = now.messages.findIndex((message) => message.messageId === next.messageId);
-        return now.messages.slice(0, until < 0 ? undefined : until);
+        const waiting = new Set(now.queue.map((queued) => queued.messageId));
+        return now.messages.filter(
+          ({ messageId }) => messageId !== next.messageId && !waiting.has(messageId),
+        );
       },
     };
   }
@@ -211,9 +237,24 @@ export function createSessions(options: SessionsOptions): Sessions {
   }
   let stopTouch = clock.schedule(clock.now() + TOUCH_MS, touch);
 
+  /** The newest submit of each session: one after the other, or several would find the same room. */
+  const submitting = new Map<string, Promise<unknown>>();
+  async function inTurn<T>(log: string, work: () => Promise<T>): Promise<T> {
+    const mine = (submitting.get(log) ?? Promise.resolve()).then(work, work);
+    submitting.set(log, mine);
+    try {
+      return await mine;
+    } finally {
+      if (submitting.get(log) === mine) submitting.delete(log);
+    }
+  }
+
   return {
     async open({ owner, component, sessionId, create = false }) {
-      const known = sessionId === undefined ? null : await records.get(keyOf.session(owner, sessionId));
+      const known =
+        sessionId === undefined || !sessionId.isWellFormed()
+          ? null
+          : await records.get(keyOf.session(owner, sessionId));
       const record = known?.value as SessionRecord | undefined;
       const resumed = record?.component === component;
       if (record && !resumed && create) {
@@ -233,21 +274,22 @@ export function createSessions(options: SessionsOptions): Sessions {
       return { session, resumed, head };
     },
 
-    async submit(session, { content, messageId = `msg_${random.id()}`, metadata, source }) {
-      const { state } = await fold(session.log);
-      if (state.messages.some((message) => message.messageId === messageId)) return { messageId }; // also when it was trimmed
-      if (state.queue.length >= INBOX) {
-        throw new WireError(
-          'inbox_full',
-          `${INBOX} messages of this session wait for their turn. Send it again later.`,
+    submit: (session, { content, messageId = `msg_${random.id()}`, metadata, source }) =>
+      inTurn(session.log, async () => {
+        const { state } = await fold(session.log);
+        if (state.messages.some((message) => message.messageId === messageId)) return { messageId }; // also when it was trimmed
+        if (state.queue.length >= INBOX) {
+          throw new WireError(
+            'inbox_full',
+            `${INBOX} messages of this session wait for their turn. Send it again later.`,
+          );
+        }
+        const data = { messageId, runId: `run_${random.id()}`, content, ...(metadata && { metadata }) };
+        await workers().announce(session.log, session.component, () =>
+          journal.append(session.log, [{ id: `msg:${messageId}`, type: 'message', data, source }]),
         );
-      }
-      const data = { messageId, runId: `run_${random.id()}`, content, ...(metadata && { metadata }) };
-      await workers().announce(session.log, session.component, () =>
-        journal.append(session.log, [{ id: `msg:${messageId}`, type: 'message', data, source }]),
-      );
-      return { messageId };
-    },
+        return { messageId };
+      }),
 
     async state(log) {
       const { state, position } = await fold(log);

@@ -202,7 +202,10 @@ export class Tail {
     };
     for (const reader of this.live) reader.deliver(batch);
 
-    for (const slot of slots) this.ringBytes += slot.bytes;
+    for (const slot of slots) {
+      slot.counted = slot.bytes;
+      this.ringBytes += slot.counted;
+    }
     this.#trimRing(this.#options.logRingBytes ?? 8 * 1024 * 1024);
     this.#onGrowth(this);
   }
@@ -210,7 +213,7 @@ export class Tail {
   #trimRing(maxBytes: number): void {
     let count = 0;
     while (this.ringBytes > maxBytes && count < this.#slots.length)
-      this.ringBytes -= this.#slots[count++]?.bytes ?? 0;
+      this.ringBytes -= this.#slots[count++]?.counted ?? 0;
     if (count > 0) this.#slots.splice(0, count);
   }
 }

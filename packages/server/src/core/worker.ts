@@ -217,6 +217,7 @@ export function createWorkers(options: WorkersOptions): Workers {
         const listed = await records.get(keyOf.work(log));
         const task = await sourceOf(log).next(log);
         if (task) {
+          if (closed) return; // it has not begun: another server does it
           if (!listed) await list(log, task.component); // so that it is found if this server dies
           const fence = { run: task.runId, token, epoch: head.epoch };
           if (!(await perform(task, fence, held))) return;

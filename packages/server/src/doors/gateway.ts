@@ -20,7 +20,14 @@ import type { Session, SessionNow, Sessions } from '../core/sessions.ts';
 import type { Head, Random, Report } from '../ports.ts';
 import { gatewayDialects } from './dialects.ts';
 import { type Handshake, handshakeOf, helloError } from './handshake.ts';
-import { type Connection, MAX_QUEUED_FRAMES, type Row, type SocketProtocol, toWireError } from './socket.ts';
+import {
+  type Answered,
+  type Connection,
+  MAX_QUEUED_FRAMES,
+  type Row,
+  type SocketProtocol,
+  toWireError,
+} from './socket.ts';
 
 /** Door 1, on `/`: one agent's session. Its log, shown as numbered events. */
 
@@ -39,6 +46,8 @@ interface Conversation {
   session: Session | null;
   feed: Feed | null;
   stopViewing: (() => void) | null;
+  /** Its socket is gone. */
+  closed: boolean;
 }
 
 const METHODS: readonly string[] = ['join', 'hello', 'message', 'ping'];
@@ -60,7 +69,7 @@ export function createGatewayDoor(options: GatewayDoorOptions): SocketProtocol<C
     conversation.session = null;
   }
 
-  async function enter(conversation: Conversation, shake: Handshake): Promise<void> {
+  async function enter(conversation: Conversation, shake: Handshake, request: Answered): Promise<void> {
     const { connection } = conversation;
     const { answer, agentId, sessionId, since, epoch } = shake;
     const principal = connection.authenticate(shake.token);
@@ -78,6 +87,7 @@ export function createGatewayDoor(options: GatewayDoorOptions): SocketProtocol<C
     const lost = resumed ? lossOf(since, epoch, head) : null;
     const now = lost || head.offset > 0 ? await sessions.state(session.log) : null;
     const cursor = lost ? (now?.offset ?? 0) : resumed ? since : 0;
+    if (conversation.closed) return;
     const run = now?.state.run;
 
     leave(conversation);
@@ -106,6 +116,7 @@ export function createGatewayDoor(options: GatewayDoorOptions): SocketProtocol<C
       policy: POLICY,
       pending: [],
       turn: run ? { message_id: run.messageId, started_at: run.startedAt / 1000 } : null,
+      ...request,
     });
     if (lost && now) connection.send(snapshotOf(session, now, lost));
 
@@ -126,21 +137,27 @@ export function createGatewayDoor(options: GatewayDoorOptions): SocketProtocol<C
   }
 
   /** A refused handshake is said in the words of the one who asked, and ends the connection. */
-  async function handshake(conversation: Conversation, frame: JoinFrame | HelloFrame): Promise<void> {
+  async function handshake(
+    conversation: Conversation,
+    frame: JoinFrame | HelloFrame,
+    request: Answered,
+  ): Promise<void> {
     try {
-      await enter(conversation, handshakeOf(frame));
+      await enter(conversation, handshakeOf(frame), request);
     } catch (error) {
       const refusal = toWireError(error, report);
       const { code, message, details } = refusal;
       const { connection } = conversation;
       connection.send(
-        frame.type === 'hello' ? helloError(refusal) : { type: 'error', code, message, ...details },
+        frame.type === 'hello'
+          ? { ...helloError(refusal), ...request }
+          : { type: 'error', code, message, ...details, ...request },
       );
       connection.close(code);
     }
   }
 
-  async function submit(conversation: Conversation, frame: MessageFrame): Promise<void> {
+  async function submit(conversation: Conversation, frame: MessageFrame, request: Answered): Promise<void> {
     const { connection, session, clientId } = conversation;
     if (!session) throw new WireError('bad_request', 'Join an agent first: send "join" with its agent_id.');
     const { messageId } = await sessions.submit(session, {
@@ -154,6 +171,7 @@ export function createGatewayDoor(options: GatewayDoorOptions): SocketProtocol<C
       status: 'accepted',
       session_id: session.sessionId,
       message_id: messageId,
+      ...request,
     });
   }
 
@@ -161,7 +179,10 @@ export function createGatewayDoor(options: GatewayDoorOptions): SocketProtocol<C
     join: { schema: JoinFrame, inTurn: true, handle: handshake },
     hello: { schema: HelloFrame, inTurn: true, handle: handshake },
     message: { schema: MessageFrame, inTurn: true, handle: submit },
-    ping: { schema: PingFrame, handle: ({ connection }) => connection.send({ type: 'pong' }) },
+    ping: {
+      schema: PingFrame,
+      handle: ({ connection }, _frame, request) => connection.send({ type: 'pong', ...request }),
+    },
     pong: { schema: PongFrame, handle() {} },
   };
 
@@ -170,9 +191,19 @@ export function createGatewayDoor(options: GatewayDoorOptions): SocketProtocol<C
     rows,
     awaitsFirstFrame: () => true,
     open(connection) {
-      return { connection, clientId: `cli_${random.id()}`, session: null, feed: null, stopViewing: null };
+      return {
+        connection,
+        clientId: `cli_${random.id()}`,
+        session: null,
+        feed: null,
+        stopViewing: null,
+        closed: false,
+      };
     },
-    closed: leave,
+    closed(conversation) {
+      conversation.closed = true;
+      leave(conversation);
+    },
   };
 }
 

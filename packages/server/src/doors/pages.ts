@@ -81,7 +81,8 @@ ${components.map((component) => html`<tr><td><code>${component.id}</code></td><t
 <pre>{"type":"join","agent_id":"${agent}"${tokenRequired ? ',"token":"YOUR_TOKEN"' : ''}}
 {"type":"message","content":"hello"}</pre>
 <h2>2. Run ${team ? 'a team' : 'an agent'} and watch it</h2>
-<pre>curl -N${auth} http://${host}/${team ? `teams/${team}` : `agents/${agent}`}/runs -d message='Tell me a story' -d background=true</pre>
+<pre>curl -N${auth} http://${host}/${team ? `teams/${team}` : `agents/${agent}`}/runs \\
+  -d message='Tell me a story' -d background=true</pre>
 <p>Cut the connection and take it up where it was: <code>POST .../runs/RUN_ID/resume</code> with <code>last_event_index</code>.</p>
 <h2>3. ${push ? 'Publish to a channel' : 'Switch channels on'}</h2>
 ${

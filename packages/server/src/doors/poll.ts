@@ -28,6 +28,8 @@ import { toWireError } from './socket.ts';
 
 const LONG_POLL_MS = 30_000;
 const MAX_BATCH = 100;
+/** How long beyond its time a poll may take to look at what is there, in ms. */
+const LOOK_MS = 5_000;
 /** How long a poller's subscriptions are kept after its last request, in ms. */
 const KEEP_MS = 24 * 3_600_000;
 
@@ -107,7 +109,10 @@ export function createPollDoor(options: PollDoorOptions): PollDoor {
     const { principal, clientId } = identity;
     const pollKey = pollKeyOf(identity);
     parked.get(pollKey)?.();
-    const { names } = await subscribedOf(identity);
+    const { names, version } = await subscribedOf(identity);
+    // Who polls is there: what it subscribed to is kept.
+    if (version > 0)
+      await records.put(pollKey, names, { ifVersion: version, expiresAt: clock.now() + KEEP_MS });
     const cursor = new Map(received);
     const frames: Uint8Array[] = [];
     let count = 0;
@@ -176,7 +181,15 @@ export function createPollDoor(options: PollDoorOptions): PollDoor {
     }
 
     parked.set(pollKey, finish);
-    const stopTimer = clock.schedule(clock.now() + timeoutMs, finish);
+    const deadline = clock.now() + timeoutMs;
+    let stopTimer = (): void => {};
+    /** However short it may wait: every channel is looked at once. */
+    const expire = (): void => {
+      const looked = subscriptions.length === names.length && subscriptions.every(({ feed }) => feed.live);
+      if (looked || clock.now() >= deadline + LOOK_MS) finish();
+      else stopTimer = clock.schedule(clock.now() + 10, expire);
+    };
+    stopTimer = clock.schedule(deadline, expire);
     signal.addEventListener('abort', finish, { once: true });
     let held: readonly boolean[] = [];
     try {

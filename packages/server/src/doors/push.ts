@@ -46,6 +46,8 @@ interface Pusher {
   temporary: boolean;
   principal: Principal | null;
   readonly subscriptions: Map<string, Subscription>;
+  /** Its socket is gone. */
+  closed: boolean;
 }
 
 interface Answered {
@@ -74,15 +76,16 @@ export function createPushDoor(options: PushDoorOptions): SocketProtocol<Pusher>
     await subscription?.attachment?.detach();
   }
 
-  function dropAll(pusher: Pusher): void {
-    for (const channel of [...pusher.subscriptions.keys()]) {
-      drop(pusher, channel).catch((error: unknown) => report(`leaving ${channel}`, error));
-    }
+  async function dropAll(pusher: Pusher): Promise<void> {
+    const dropped = [...pusher.subscriptions.keys()].map((channel) =>
+      drop(pusher, channel).catch((error: unknown) => report(`leaving ${channel}`, error)),
+    );
+    await Promise.all(dropped);
   }
 
   function authenticate(pusher: Pusher, frame: AuthFrame): void {
     const principal = pusher.connection.authenticate(frame.token);
-    dropAll(pusher);
+    void dropAll(pusher);
     pusher.principal = principal;
     if (frame.client_id !== undefined) {
       pusher.clientId = frame.client_id;
@@ -112,6 +115,10 @@ export function createPushDoor(options: PushDoorOptions): SocketProtocol<Pusher>
           onTakenOver: () => connection.close('taken_over'),
         })
       : null;
+    if (pusher.closed) {
+      await attachment?.detach();
+      return;
+    }
     const after = attachment?.after ?? start ?? { epoch: head.epoch, offset: head.offset };
     answer(pusher, frame, {
       type: 'channel.subscribed',
@@ -181,6 +188,7 @@ export function createPushDoor(options: PushDoorOptions): SocketProtocol<Pusher>
 
   async function unsubscribe(pusher: Pusher, frame: { channel: string } & Answered): Promise<void> {
     const { channel } = frame;
+    principalOf(pusher);
     const ok = pusher.subscriptions.has(channel);
     await drop(pusher, channel);
     answer(pusher, frame, { type: 'channel.unsubscribed', channel, ok });
@@ -192,7 +200,10 @@ export function createPushDoor(options: PushDoorOptions): SocketProtocol<Pusher>
     'channel.unsubscribe': { schema: UnsubscribeFrame, inTurn: true, handle: unsubscribe },
     'channel.publish': { schema: PublishFrame, handle: publish },
     message_ack: { schema: AckFrame, handle: acknowledge },
-    ping: { schema: PingFrame, handle: (pusher) => pusher.connection.send({ type: 'pong' }) },
+    ping: {
+      schema: PingFrame,
+      handle: (pusher, _frame, request) => pusher.connection.send({ type: 'pong', ...request }),
+    },
     pong: { schema: PongFrame, handle() {} },
   };
 
@@ -203,9 +214,19 @@ export function createPushDoor(options: PushDoorOptions): SocketProtocol<Pusher>
     open(connection) {
       const clientId = `cli_${random.id()}`;
       connection.send({ type: 'connected', client_id: clientId });
-      return { connection, clientId, temporary: true, principal: null, subscriptions: new Map() };
+      return {
+        connection,
+        clientId,
+        temporary: true,
+        principal: null,
+        subscriptions: new Map(),
+        closed: false,
+      };
     },
-    closed: dropAll,
+    closed(pusher) {
+      pusher.closed = true;
+      return dropAll(pusher);
+    },
   };
 }
 

@@ -54,10 +54,13 @@ export function createRunsDoor(options: RunsDoorOptions): Hono {
   const streams = createRunStreams(options);
   const routes = new Hono();
 
-  function principalFor(c: Context, component: Component): Principal {
+  type Find = (c: Context) => Component;
+  /** Who asks comes first: what there is is nobody else's business. */
+  function entitled(c: Context, find: Find): { component: Component; principal: Principal } {
     const principal = authenticate(credentialOf(c));
+    const component = find(c);
     demand(principal, 'write', 'agents', component.id);
-    return principal;
+    return { component, principal };
   }
 
   async function outputOf(run: Run, component: Component): Promise<RunOutput> {
@@ -81,8 +84,8 @@ export function createRunsDoor(options: RunsDoorOptions): Hono {
     };
   }
 
-  async function resume(c: Context, component: Component): Promise<Response> {
-    const principal = principalFor(c, component);
+  async function resume(c: Context, find: Find): Promise<Response> {
+    const { component, principal } = entitled(c, find);
     const { last_event_index: last, session_id } = parseBody(ResumeRequest, await readBody(c), 'invalid');
     const run = await runs.find(principal.user, component, c.req.param('runId') ?? '');
     const to = streams.open(c);
@@ -132,8 +135,9 @@ export function createRunsDoor(options: RunsDoorOptions): Hono {
     return last?.type === 'run.paused' ? 'PAUSED' : 'RUNNING';
   }
 
-  async function start(c: Context, component: Component): Promise<Response> {
-    const { user } = principalFor(c, component);
+  async function start(c: Context, find: Find): Promise<Response> {
+    const { component, principal } = entitled(c, find);
+    const { user } = principal;
     const request = parseBody(RunRequest, await readBody(c), 'invalid');
     const { message: input, session_id: sessionId } = request;
     const { run, head } = await runs.create({ owner: user, component, input, sessionId });
@@ -168,11 +172,10 @@ export function createRunsDoor(options: RunsDoorOptions): Hono {
       authenticate(credentialOf(c));
       return c.json(describe(find(c), storeName));
     });
-    routes.post(`/${kind}s/:id/runs`, (c) => start(c, find(c)));
-    routes.post(`/${kind}s/:id/runs/:runId/resume`, (c) => resume(c, find(c)));
+    routes.post(`/${kind}s/:id/runs`, (c) => start(c, find));
+    routes.post(`/${kind}s/:id/runs/:runId/resume`, (c) => resume(c, find));
     routes.get(`/${kind}s/:id/runs/:runId`, async (c) => {
-      const component = find(c);
-      const principal = principalFor(c, component);
+      const { component, principal } = entitled(c, find);
       const run = await runs.find(principal.user, component, c.req.param('runId'));
       const sessionId = c.req.query('session_id');
       if (!run || (sessionId !== undefined && sessionId !== run.sessionId)) {

@@ -13,7 +13,12 @@ export interface Row<State> {
   readonly schema: ZodType;
   /** The next frame waits until this one is done. */
   readonly inTurn?: boolean;
-  handle(state: State, frame: never): Promise<void> | void;
+  handle(state: State, frame: never, request: Answered): Promise<void> | void;
+}
+
+/** What an answer repeats of its request. */
+export interface Answered {
+  readonly request_id?: unknown;
 }
 
 /** What is spoken on one path. */
@@ -23,7 +28,7 @@ export interface SocketProtocol<State> {
   /** Whether a socket without its first frame is closed after {@link HANDSHAKE_MS}. */
   awaitsFirstFrame(connection: Connection): boolean;
   open(connection: Connection): State;
-  closed(state: State): void;
+  closed(state: State): Promise<void> | void;
 }
 
 /** What the edge knows of an upgraded request. */
@@ -84,6 +89,8 @@ export interface SocketDoor {
   /** Whether a path takes sockets. */
   has(path: string): boolean;
   open(peer: Peer, request: SocketRequest): Inbound;
+  /** Resolves when what closed sockets left to store is stored. */
+  settled(): Promise<void>;
 }
 
 export interface SocketDoorOptions {
@@ -102,13 +109,25 @@ export function createSocketDoor({ protocols, authenticate, clock, report }: Soc
     return protocols.find((protocol) => protocol.path !== path && Object.hasOwn(protocol.rows, type))?.path;
   }
 
+  const leaving = new Set<Promise<void>>();
+  function left(done: Promise<void> | void): void {
+    if (!done) return;
+    leaving.add(done);
+    done
+      .catch((error: unknown) => report('a socket that was left', error))
+      .finally(() => leaving.delete(done));
+  }
+
   return {
+    async settled() {
+      await Promise.allSettled([...leaving]);
+    },
     has: (path) => byPath.has(path),
     open(peer, request) {
       const protocol = byPath.get(request.path);
       if (!protocol) throw new Error(`no door at ${request.path}`);
       const connection = new Connection(peer, request.credential, authenticate);
-      return new SocketInbound(connection, protocol, request, { clock, report, otherDoor });
+      return new SocketInbound(connection, protocol, request, { clock, report, otherDoor, left });
     },
   };
 }
@@ -117,6 +136,7 @@ interface InboundDeps {
   readonly clock: Clock;
   readonly report: Report;
   otherDoor(type: string, path: string): string | undefined;
+  left(done: Promise<void> | void): void;
 }
 
 class SocketInbound implements Inbound {
@@ -176,7 +196,7 @@ class SocketInbound implements Inbound {
     this.#over = true;
     this.#waiting = [];
     this.#stopDeadline?.();
-    this.#protocol.closed(this.#state);
+    this.#deps.left(this.#protocol.closed(this.#state));
   }
 
   #take(text: string): void {
@@ -212,7 +232,7 @@ class SocketInbound implements Inbound {
   #handle(row: Row<unknown>, frame: never, requestId: unknown): void {
     let done: Promise<void> | void;
     try {
-      done = row.handle(this.#state, frame);
+      done = row.handle(this.#state, frame, requestId === undefined ? {} : { request_id: requestId });
     } catch (error) {
       return this.#refuse(error, requestId);
     }

@@ -58,6 +58,8 @@ interface Socket {
   /** Heartbeats without a pong and without a byte drained. */
   missed: number;
   drained: number;
+  /** Bytes that waited at the last heartbeat. */
+  backlog: number;
 }
 
 export function createNodeEdge(options: NodeEdgeOptions): NodeEdge {
@@ -79,6 +81,7 @@ export function createNodeEdge(options: NodeEdgeOptions): NodeEdge {
   });
   const sockets = new Set<Socket>();
   let ids = 0;
+  let onEmpty = (): void => {};
 
   server.on('upgrade', (request: IncomingMessage, stream: Duplex, head: Buffer) => {
     stream.on('error', () => stream.destroy()); // a client that goes away in the handshake
@@ -108,7 +111,7 @@ export function createNodeEdge(options: NodeEdgeOptions): NodeEdge {
         ws.once('close', stop);
       },
     });
-    const socket: Socket = { ws, peer, stream, missed: 0, drained: 0 };
+    const socket: Socket = { ws, peer, stream, missed: 0, drained: 0, backlog: 0 };
     sockets.add(socket);
     const inbound = options.openSocket(peer, request);
     ws.on('message', (data: Buffer, isBinary: boolean) => {
@@ -125,6 +128,7 @@ export function createNodeEdge(options: NodeEdgeOptions): NodeEdge {
       sockets.delete(socket);
       peer.dispose();
       inbound.closed();
+      if (sockets.size === 0) onEmpty();
     });
   }
 
@@ -132,8 +136,9 @@ export function createNodeEdge(options: NodeEdgeOptions): NodeEdge {
   function beat(): void {
     for (const socket of sockets) {
       const drained = socket.stream.bytesWritten - socket.stream.writableLength;
-      if (drained > socket.drained) socket.missed = 0;
+      if (socket.backlog > 0 && drained > socket.drained) socket.missed = 0; // our own pings are no sign of life
       socket.drained = drained;
+      socket.backlog = socket.stream.writableLength;
       if (socket.missed >= 2) {
         if (socket.stream.writableLength > 0) socket.ws.close(4508, 'slow_consumer');
         socket.ws.terminate();
@@ -152,6 +157,11 @@ export function createNodeEdge(options: NodeEdgeOptions): NodeEdge {
     server.closeIdleConnections();
     for (const { peer } of sockets) peer.close(code, reason);
     const stop = clock.schedule(clock.now() + CLOSE_MS, () => server.closeAllConnections());
+    if (sockets.size > 0) {
+      await new Promise<void>((resolve) => {
+        onEmpty = resolve;
+      });
+    }
     await closed;
     stop();
   }
@@ -203,10 +213,12 @@ export const openNodeStream: OpenStream = (_request, env, headers): EventStream 
     peer,
     response: RESPONSE_ALREADY_SENT,
     onClosed(run) {
-      outgoing.once('close', () => {
+      const closed = (): void => {
         peer.dispose();
         run();
-      });
+      };
+      if (outgoing.closed || outgoing.destroyed) queueMicrotask(closed);
+      else outgoing.once('close', closed);
     },
   };
 };

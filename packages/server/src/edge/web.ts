@@ -27,7 +27,8 @@ export const openWebStream: OpenStream = (request, _env, headers): EventStream =
     closed = true;
     for (const run of listeners) run();
   }
-  request.signal.addEventListener('abort', finish, { once: true });
+  if (request.signal.aborted) finish();
+  else request.signal.addEventListener('abort', finish, { once: true });
 
   return {
     peer: {
@@ -49,6 +50,9 @@ export const openWebStream: OpenStream = (request, _env, headers): EventStream =
       },
     },
     response: new Response(body, { headers }),
-    onClosed: (run) => void listeners.push(run),
+    onClosed(run) {
+      if (closed) queueMicrotask(run);
+      else listeners.push(run);
+    },
   };
 };

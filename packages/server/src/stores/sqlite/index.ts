@@ -24,6 +24,8 @@ import type {
 } from './messages.ts';
 import type { Durability } from './open.ts';
 
+export type { Durability };
+
 const SWEEP_MS = 60_000;
 /** Requests of one transaction at most, so that a burst cannot hold the file for long. */
 const BATCH_REQUESTS = 2_000;

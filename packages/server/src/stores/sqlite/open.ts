@@ -22,7 +22,7 @@ export function openFile(path: string, durability: Durability): OpenFile {
   const db = new DatabaseSync(path, { timeout: 10_000 });
   db.exec('PRAGMA journal_mode = WAL');
   db.exec(`PRAGMA synchronous = ${durability === 'power' ? 'FULL' : 'NORMAL'}`);
-  db.exec('PRAGMA cache_size = -8000; PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 2000');
+  db.exec('PRAGMA cache_size = -2000; PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 2000');
   transaction(db, () => migrate(db));
 
   const id = randomUUID();

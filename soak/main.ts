@@ -1,0 +1,15 @@
+import { parseArgs } from 'node:util';
+import { soakKill } from './kill.ts';
+
+/** `npm run soak -- NAME`: the full form of what `npm test` runs short. Figures go to docs/reliability.md. */
+const SOAKS: Readonly<Record<string, () => Promise<void>>> = { kill: soakKill };
+
+const { positionals } = parseArgs({ allowPositionals: true });
+const [name = ''] = positionals;
+const soak = SOAKS[name];
+if (!soak) {
+  console.error(`npm run soak -- NAME, where NAME is one of: ${Object.keys(SOAKS).join(', ')}`);
+  process.exit(2);
+}
+await soak();
+process.exit(0);
