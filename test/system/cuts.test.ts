@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createSeededRandom } from '@continuo/testing';
 import { expect, it } from 'vitest';
-import { type Proxy, startProxy } from './proxy.ts';
+import { type Proxy as CuttingProxy, startProxy } from './proxy.ts';
 import { startServer } from './server-process.ts';
 import { checkEvents, finalsOf, type Viewer, watch } from './viewer.ts';
 import { until } from './waiting.ts';
@@ -22,7 +22,7 @@ it('G-11 200 cuts of the connection: every event reaches the handler once and in
   const folder = mkdtempSync(join(tmpdir(), 'continuo-cuts-'));
   const server = await startServer({ store: `sqlite:${join(folder, 'store.db')}` });
   const random = createSeededRandom(200);
-  const proxies: Proxy[] = [];
+  const proxies: CuttingProxy[] = [];
   const viewers: Viewer[] = [];
   const cuts: Cut[] = [];
 

@@ -31,6 +31,8 @@ export interface Attachment {
   isInFlight(eventId: string): boolean;
   /** Stores how far it came. False when another had the consumer already: then what it handed out does not count. */
   detach(): Promise<boolean>;
+  /** Ends without a word: whoever had the consumer before may still be handing out, so nothing exact can be said. */
+  abandon(): void;
   /** Stores the record though nothing happened: it must outlive a quiet day. */
   keep(): void;
   /** Somebody else changed the record: what is acked there is acked. */
@@ -191,6 +193,9 @@ export function createAttachment(options: AttachmentOptions): Attachment {
       finish();
       await running.catch(() => {}); // whoever asked for it was told
       return store(true);
+    },
+    abandon() {
+      if (!over) finish();
     },
     keep: persistLater,
     adopt(record) {

@@ -103,6 +103,7 @@ export function createPushDoor(options: PushDoorOptions): SocketProtocol<Pusher>
     await drop(pusher, channel);
     const log = logOf.channel(channel);
     const head = await channels.open(channel);
+    if (pusher.closed) return; // nothing is taken from whoever has the consumer now
     const start = since === undefined ? undefined : { epoch: epoch ?? head.epoch, offset: since };
     const attachment = delivery
       ? await consumers.attach({
@@ -115,10 +116,7 @@ export function createPushDoor(options: PushDoorOptions): SocketProtocol<Pusher>
           onTakenOver: () => connection.close('taken_over'),
         })
       : null;
-    if (pusher.closed) {
-      await attachment?.detach();
-      return;
-    }
+    if (pusher.closed) return attachment?.abandon();
     const after = attachment?.after ?? start ?? { epoch: head.epoch, offset: head.offset };
     answer(pusher, frame, {
       type: 'channel.subscribed',
