@@ -22,6 +22,7 @@ export function createLedger(channel: string, ownId: string, truth: Truth, count
   const nameOf = (id: string, sequence: number, epoch: string): string =>
     `${id} (${epoch.slice(0, 3)}:${sequence})`;
   const seen = new Set<string>();
+  /** By id and epoch alone: where an id came twice, the server cannot know which of the two was meant. */
   const ackSent = new Set<string>();
   const acked = new Set<string>();
   let highest = 0;
@@ -52,7 +53,7 @@ export function createLedger(channel: string, ownId: string, truth: Truth, count
       epoch = lost.epoch;
       if (lost.reason !== 'trimmed') highest = lost.to;
     },
-    ackSent: ({ event_id, sequence }) => void ackSent.add(nameOf(event_id, sequence, epoch)),
+    ackSent: ({ event_id }) => void ackSent.add(`${event_id} ${epoch}`),
     acked({ event_id, sequence }) {
       counters['messages acked']++;
       acked.add(nameOf(event_id, sequence, epoch));
@@ -68,7 +69,7 @@ export function createLedger(channel: string, ownId: string, truth: Truth, count
           if (entry.source?.endsWith(`/${ownId}`)) continue;
           const id = nameOf(entry.id, entry.offset, entry.epoch);
           must(seen.has(id), `P-3: ${id} of ${channel} never reached ${ownId}`);
-          must(ackSent.has(id), `P-5: ${id} was never acked by ${ownId} and did not come again`);
+          must(ackSent.has(`${entry.id} ${entry.epoch}`), `P-5: ${id} was never acked by ${ownId} and did not come again`);
         }
       }
     },

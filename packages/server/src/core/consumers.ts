@@ -85,8 +85,10 @@ export function createConsumers(options: ConsumersOptions): Consumers {
         reset: null,
       };
       // How far the log reaches is asked after the record: a head from before may lie below what was handed out since.
-      const [reach] = known ? await logs.heads([log]) : [];
-      const state = known ? recoverConsumer(known.record, reach?.offset ?? 0, maxInFlight) : fresh;
+      const [now] = known ? await logs.heads([log]) : [];
+      // Of an epoch that is gone nobody knows how far it came, and a server may still hand out what it remembers of it.
+      const reach = now && now.epoch === known?.record.epoch ? now.offset : Number.POSITIVE_INFINITY;
+      const state = known ? recoverConsumer(known.record, reach, maxInFlight) : fresh;
       const version = await put(key, { ...state, holder, clean: false }, known?.version ?? 0);
       if (version !== null) return { state, version };
     }

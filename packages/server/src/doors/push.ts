@@ -118,13 +118,14 @@ export function createPushDoor(options: PushDoorOptions): SocketProtocol<Pusher>
       : null;
     if (pusher.closed) return attachment?.abandon();
     const after = attachment?.after ?? start ?? { epoch: head.epoch, offset: head.offset };
+    // The pair is a position: where it was lost, the reset that follows names the epoch to go on in.
     answer(pusher, frame, {
       type: 'channel.subscribed',
       channel,
       ok: true,
       cursor: after.offset,
       oldest_cursor: head.oldest,
-      epoch: head.epoch,
+      epoch: after.epoch,
       recovered: isKept(after, head) && !attachment?.reset,
     });
     if (attachment?.reset) connection.send(resetFrame(channel, attachment.reset));
