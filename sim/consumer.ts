@@ -69,7 +69,10 @@ export function createLedger(channel: string, ownId: string, truth: Truth, count
           if (entry.source?.endsWith(`/${ownId}`)) continue;
           const id = nameOf(entry.id, entry.offset, entry.epoch);
           must(seen.has(id), `P-3: ${id} of ${channel} never reached ${ownId}`);
-          must(ackSent.has(`${entry.id} ${entry.epoch}`), `P-5: ${id} was never acked by ${ownId} and did not come again`);
+          must(
+            ackSent.has(`${entry.id} ${entry.epoch}`),
+            `P-5: ${id} was never acked by ${ownId} and did not come again`,
+          );
         }
       }
     },

@@ -42,6 +42,22 @@ describe('the tail of a log', () => {
     expect(clock.now()).toBe(before);
   });
 
+  it('BUS-1 a wake that is lost, doubled or late costs nobody an entry, and gives nobody one twice', async () => {
+    const { clock, store, append, open } = createReading({ wakes: false });
+    const reader = await open('channel:a', 0);
+    await append('channel:a', 2);
+    store.bus.wake('channel:a', 2);
+    store.bus.wake('channel:a', 2);
+    await clock.settle();
+    expect(reader.offsets).toEqual([1, 2]);
+    await append('channel:a', 2);
+    await clock.advance(2_000);
+    expect(reader.offsets).toEqual([1, 2, 3, 4]);
+    store.bus.wake('channel:a', 3);
+    await clock.settle();
+    expect(reader.offsets).toEqual([1, 2, 3, 4]);
+  });
+
   it('L-3 heals a lost wake within a second, with one question for all logs', async () => {
     const { clock, counted, append, open } = createReading({ wakes: false });
     const logs = range(1, 20).map((number) => `channel:${number}`);
