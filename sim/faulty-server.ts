@@ -104,6 +104,7 @@ export function createFaultyServer(world: ServerWorld): FaultyServer {
     append: (...args) => ask(() => store.logs.append(...args)),
     read: (...args) => ask(() => store.logs.read(...args)),
     heads: (...args) => ask(() => store.logs.heads(...args)),
+    find: (...args) => ask(() => store.logs.find(...args)),
     trim(log, before) {
       counters.trims++;
       return ask(() => store.logs.trim(log, before));

@@ -14,6 +14,8 @@ export interface Proxy {
 export interface ProxyConnection {
   /** Of the client's side: which of the client's connections this is. */
   readonly clientPort: number;
+  /** Of the server it was led to. */
+  readonly targetPort: number;
   cut(): void;
 }
 
@@ -48,7 +50,11 @@ export async function startProxy(onOpen: (connection: ProxyConnection) => void =
       client.destroy();
       target.destroy();
     };
-    const connection: ProxyConnection = { clientPort: client.remotePort ?? 0, cut };
+    const connection: ProxyConnection = {
+      clientPort: client.remotePort ?? 0,
+      targetPort: target.remotePort ?? 0,
+      cut,
+    };
     connections.push(connection);
     target.on('error', cut);
     client.on('close', () => {

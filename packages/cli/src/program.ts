@@ -27,6 +27,11 @@ function environment(): Partial<ServeOptions> {
   }
 }
 
+function token(text: string): string {
+  if (text.trim() === '') throw new InvalidArgumentError('A token is not empty.');
+  return text;
+}
+
 function createProgram(): Command {
   const program = new Command('continuo').description('A real-time gateway for AI agents').version(version);
   program.exitOverride().configureOutput({ writeErr() {} }); // `run` says it, in one sentence
@@ -36,7 +41,7 @@ function createProgram(): Command {
     .option('--host <address>', 'address to listen on (CONTINUO_HOST)', '127.0.0.1')
     .option('--port <number>', 'port to listen on, 0 for a free one (CONTINUO_PORT)', port, 8765)
     .option('--store <store>', 'memory, or sqlite:PATH (CONTINUO_STORE)', 'sqlite:./.continuo/continuo.db')
-    .option('--token <token>', 'what clients must present (CONTINUO_TOKEN)')
+    .option('--token <token>', 'what clients must present (CONTINUO_TOKEN)', token)
     .option('--push', 'switch channels on (CONTINUO_PUSH=true)', false)
     .option('--quiet', 'say nothing but that it listens, and errors', false)
     .exitOverride()
@@ -60,7 +65,7 @@ export async function run(argv: readonly string[]): Promise<void> {
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return;
     if (error instanceof CommanderError || error instanceof UsageError) {
-      process.stderr.write(`continuo: ${error.message.replace(/^error: /, '')}\n`);
+      process.stderr.write(`continuo: ${error.message.replace(/^error: /, '').replaceAll('\n', ' ')}\n`);
       process.exitCode = 2;
       return;
     }

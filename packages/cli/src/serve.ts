@@ -45,6 +45,8 @@ export async function serve(options: ServeOptions): Promise<void> {
     await store.close();
   }
 
+  process.stdout.on('error', () => {}); // whoever read along has gone; the gateway goes on
+
   let url: string;
   try {
     ({ url } = await gateway.listen({ host, port }));

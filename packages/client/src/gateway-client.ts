@@ -253,6 +253,11 @@ export class GatewayClient {
       }
       case 'error':
         return this.#onError(frame);
+      case 'approval_resolved':
+      case 'aborted':
+      case 'no_active_turn':
+      case 'left':
+      case 'goaway':
       case 'pong':
         return;
       default:

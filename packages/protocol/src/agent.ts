@@ -9,6 +9,19 @@ export interface HistoryMessage {
   readonly at: number;
 }
 
+/** A question that a run put to a person with `approval.requested`, and what was answered. */
+export interface Approval {
+  readonly approvalId: string;
+  /** The agent's own name for what it asked about. */
+  readonly callId: string;
+  readonly name: string;
+  readonly args?: unknown;
+  /** Unix milliseconds. */
+  readonly requestedAt: number;
+  /** `null`: not answered yet. */
+  readonly answer: { readonly approved: boolean; readonly note?: string; readonly by: string } | null;
+}
+
 /** What a run is given. Everything that waits ends early when `signal` aborts. */
 export interface RunContext {
   readonly runId: string;
@@ -19,6 +32,8 @@ export interface RunContext {
   readonly input: Content;
   /** From 1; above 1 the run starts over after its server died. */
   readonly attempt: number;
+  /** What this run has asked so far. Empty at its first start; with answers when it goes on after a pause. */
+  readonly approvals: readonly Approval[];
   readonly signal: AbortSignal;
   /** The conversation before this message, oldest first, as far as it is kept. */
   history(): Promise<readonly HistoryMessage[]>;

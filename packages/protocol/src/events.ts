@@ -40,6 +40,8 @@ export const AgentOutput = z.discriminatedUnion('type', [
   z.object({ type: z.literal('tool.progress'), ...call, progress: z.unknown().optional(), ...by }),
   z.object({ type: z.literal('tool.completed'), ...call, result: z.unknown().optional(), ...by }),
   z.object({ type: z.literal('tool.failed'), ...call, error: z.string(), ...by }),
+  /** A question to a person. The run pauses when its agent returns, and is run again when all its questions are answered. */
+  z.object({ type: z.literal('approval.requested'), ...call, args: z.unknown().optional() }),
   z.object({ type: z.literal('step.started'), ...step, ...by }),
   z.object({ type: z.literal('step.completed'), ...step, content: z.string().optional(), ...by }),
   z.object({ type: z.literal('memory.started'), ...by }),
@@ -80,9 +82,16 @@ export type EngineEvent =
       readonly approvalId: string;
       readonly callId: string;
       readonly name: string;
-      readonly args: unknown;
+      readonly args?: unknown;
     }
-  | { readonly type: 'approval.resolved'; readonly approvalId: string; readonly approved: boolean };
+  | {
+      readonly type: 'approval.resolved';
+      readonly approvalId: string;
+      readonly approved: boolean;
+      readonly note?: string;
+      /** Who answered: a client, or a person. */
+      readonly resolvedBy: string;
+    };
 
 type WithoutBy<T> = T extends { by?: unknown } ? Omit<T, 'by'> : T;
 
@@ -98,7 +107,11 @@ export interface MessageEvent {
 }
 
 /** An event of a run. */
-export type RunEvent = (EngineEvent | WithoutBy<Exclude<AgentOutput, { by: Member }>>) & Lineage;
+export type RunEvent = (
+  | EngineEvent
+  | WithoutBy<Exclude<AgentOutput, { by: Member } | { type: 'approval.requested' }>>
+) &
+  Lineage;
 
 /** The one vocabulary: all that a session's or a run's log holds. Doors 1, 4 and 5 are projections of it. */
 export type AgentEvent = MessageEvent | RunEvent;

@@ -52,6 +52,24 @@ export const MessageFrame = z.object({
 });
 export type MessageFrame = z.infer<typeof MessageFrame>;
 
+/** An answer to an approval. The first one counts. */
+export const ApprovalResponseFrame = z.object({
+  type: z.literal('approval_response'),
+  approval_id: z.string().min(1).max(200),
+  approved: z.boolean(),
+  note: z.string().max(2_000).optional(),
+});
+export type ApprovalResponseFrame = z.infer<typeof ApprovalResponseFrame>;
+
+/** Ends the turn under way, or the next one that waits. A `message` whose text is `/stop` says the same. */
+export const AbortFrame = z.object({
+  type: z.enum(['abort', 'message_abort']),
+  reason: z.string().max(400).optional(),
+});
+export type AbortFrame = z.infer<typeof AbortFrame>;
+
+export const LeaveFrame = z.object({ type: z.literal('leave') });
+
 export const PingFrame = z.object({ type: z.literal('ping') });
 export const PongFrame = z.object({ type: z.literal('pong') });
 
@@ -97,6 +115,28 @@ export const Presence = z.object({
 });
 export type Presence = z.infer<typeof Presence>;
 
+/** A question that a paused run waits to have answered. */
+export const PendingApproval = z.object({
+  approval_id: z.string(),
+  message_id: z.string(),
+  tool_call: z.object({ id: z.string(), name: z.string(), args: z.unknown().optional() }),
+  /** Unix seconds. */
+  requested_at: z.number(),
+});
+export type PendingApproval = z.infer<typeof PendingApproval>;
+
+export const Health = z.looseObject({
+  status: z.string(),
+  /** Seconds. */
+  uptime: z.number(),
+  agents: z.int(),
+  /** Sessions somebody looks at, and sockets, of this server. */
+  sessions: z.int(),
+  clients: z.int(),
+  push: z.boolean(),
+});
+export type Health = z.infer<typeof Health>;
+
 export const Policy = z.object({
   /** Bytes of the largest frame, both ways. */
   max_payload: z.int(),
@@ -125,10 +165,10 @@ const joined = {
   server_max_version: z.int(),
   presence: z.array(Presence),
   presence_total: z.int(),
-  health: z.looseObject({ status: z.string(), uptime: z.number() }),
+  health: Health,
   features: z.object({ methods: z.array(z.string()), events: z.array(z.string()) }),
   policy: Policy,
-  pending: z.array(z.unknown()),
+  pending: z.array(PendingApproval),
   turn: z.object({ message_id: z.string(), started_at: z.number() }).nullable(),
 };
 
@@ -172,6 +212,7 @@ export const SnapshotFrame = z.object({
     messages: z.array(SnapshotMessage),
     event_cursor: z.int(),
     truncated: z.boolean(),
+    pending: z.array(PendingApproval),
   }),
 });
 export type SnapshotFrame = z.infer<typeof SnapshotFrame>;
@@ -184,6 +225,35 @@ export const AcceptedFrame = z.object({
   message_id: z.string(),
 });
 export type AcceptedFrame = z.infer<typeof AcceptedFrame>;
+
+/** The unnumbered answer to an `approval_response`: what counts, which is the first answer that came. */
+export const ApprovalResolvedFrame = z.object({
+  type: z.literal('approval_resolved'),
+  approval_id: z.string(),
+  approved: z.boolean(),
+  note: z.string().optional(),
+  /** The client whose answer it was. */
+  by: z.string(),
+});
+export type ApprovalResolvedFrame = z.infer<typeof ApprovalResolvedFrame>;
+
+/** The turn of this message will end `aborted`. */
+export const AbortedFrame = z.object({
+  type: z.literal('aborted'),
+  session_id: z.string(),
+  message_id: z.string(),
+});
+export type AbortedFrame = z.infer<typeof AbortedFrame>;
+
+export const NoActiveTurnFrame = z.object({ type: z.literal('no_active_turn'), session_id: z.string() });
+export type NoActiveTurnFrame = z.infer<typeof NoActiveTurnFrame>;
+
+export const LeftFrame = z.object({ type: z.literal('left'), session_id: z.string() });
+export type LeftFrame = z.infer<typeof LeftFrame>;
+
+/** The server is about to close this connection: come back after so many milliseconds. */
+export const GoawayFrame = z.object({ type: z.literal('goaway'), retry_after_ms: z.int() });
+export type GoawayFrame = z.infer<typeof GoawayFrame>;
 
 export const ErrorFrame = z.looseObject({
   type: z.literal('error'),
@@ -200,5 +270,10 @@ export type GatewayServerFrame =
   | EventFrame
   | ReplayFrame
   | AcceptedFrame
+  | ApprovalResolvedFrame
+  | AbortedFrame
+  | NoActiveTurnFrame
+  | LeftFrame
+  | GoawayFrame
   | ErrorFrame
   | { readonly type: 'pong' };

@@ -1,4 +1,4 @@
-export type { AgentRunner, Component, HistoryMessage, RunContext } from './agent.ts';
+export type { AgentRunner, Approval, Component, HistoryMessage, RunContext } from './agent.ts';
 export type { ChatFrame } from './chat.ts';
 export {
   type Cursor,
@@ -25,19 +25,29 @@ export {
   type RunEvent,
 } from './events.ts';
 export {
+  AbortedFrame,
+  AbortFrame,
   AcceptedFrame,
+  ApprovalResolvedFrame,
+  ApprovalResponseFrame,
   ClientMadeId,
   ErrorFrame,
   EventFrame,
   GatewayEvent,
   type GatewayEventType,
   type GatewayServerFrame,
+  GoawayFrame,
+  Health,
   HelloErrorFrame,
   HelloFrame,
   HelloOkFrame,
   JoinedFrame,
   JoinFrame,
+  LeaveFrame,
+  LeftFrame,
   MessageFrame,
+  NoActiveTurnFrame,
+  PendingApproval,
   PingFrame,
   Policy,
   PongFrame,

@@ -15,7 +15,10 @@ const Flag = z.union([
 ]);
 
 export const RunRequest = z.object({
-  message: Content.refine((content) => content !== '', 'must not be empty'),
+  message: z
+    .unknown()
+    .refine((message) => message !== undefined && message !== '', 'is required, and must not be empty')
+    .pipe(Content),
   stream: Flag.default(true),
   background: Flag.default(false),
   session_id: ClientMadeId.optional(),
@@ -67,7 +70,10 @@ export const RunOutput = z.object({
   content: z.string(),
   status: RunStatus,
   error_type: z.string().optional(),
+  /** The newest. */
   events: z.array(RunEventJson),
+  /** Whether older events are left out. */
+  events_truncated: z.boolean(),
   messages: z.array(z.object({ role: z.enum(['user', 'assistant']), content: Content })),
   metrics: z.looseObject({}),
   created_at: z.int(),

@@ -38,8 +38,21 @@ describe('what anyone may ask', () => {
 
   it('L-12 a body above 1 MiB gets 413', async () => {
     const { post } = openGateway();
-    const { status } = await post('/agents/echo/runs', { message: 'x'.repeat(1024 * 1024) });
-    expect(status).toBe(413);
+    const { status, headers } = await post('/agents/echo/runs', { message: 'x'.repeat(1024 * 1024) });
+    expect([status, headers.get('connection')]).toEqual([413, 'close']);
+  });
+
+  it('L-12 a body that nobody could walk through gets 4xx', async () => {
+    const { post } = openGateway();
+    const deep = `{"message":${'['.repeat(50_000)}${']'.repeat(50_000)}}`;
+    expect((await post('/agents/echo/runs', deep)).status).toBe(400);
+    expect((await post('/api/push/poll/register', deep)).status).toBe(400);
+  });
+
+  it('R-9 a form that is none gets 400', async () => {
+    const { post } = openGateway();
+    const headers = { 'content-type': 'multipart/form-data; boundary=x' };
+    expect((await post('/agents/echo/runs', 'no form', { headers })).status).toBe(400);
   });
 });
 
@@ -149,10 +162,14 @@ describe('closing a gateway', () => {
   it('stores what comes too late for it, for another server to answer', async () => {
     const world = openGateway();
     const client = await world.join();
-    await Promise.all([world.gateway.close(), world.clock.settle()]);
+    const busy = await world.join({ agent_id: 'slow' });
+    await busy.send({ type: 'message', content: 'wait for me' });
+    const closed = world.gateway.close();
     await client.send({ type: 'message', content: 'hi', message_id: 'm1' });
     expect(client.of('response')).toHaveLength(1);
-    expect(eventsOf(client)).toHaveLength(0);
+    expect(eventsOf(client)).toHaveLength(1);
+    await world.clock.advance(3_000);
+    await closed;
     const heir = openGateway({ beside: world });
     await world.clock.advance(3_000);
     const back = await heir.join({ session_id: client.last('joined').session_id });

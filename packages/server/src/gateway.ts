@@ -1,14 +1,16 @@
-import { type Component, ERRORS, type ErrorCode, MAX_PAYLOAD } from '@continuo/protocol';
+import { type Component, ERRORS, type ErrorCode, type Health } from '@continuo/protocol';
 import { Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
-import { bearerOf, createAuthenticate, type StaticToken } from './auth/authenticate.ts';
+import { bearerOf, createAuthenticate, fingerprintOf, type StaticToken } from './auth/authenticate.ts';
 import { isLoopback, type OriginPolicy, refuseOrigin } from './auth/origin.ts';
 import { createPollTokens } from './auth/poll-token.ts';
+import { createApprovals } from './core/approvals.ts';
 import { createChannels } from './core/channels.ts';
 import { createConsumers } from './core/consumers.ts';
 import { createFeeds } from './core/feed.ts';
 import { LEASE_TERMS, type LeaseTerms } from './core/lease.ts';
 import { createJournal, type RetentionLimits } from './core/log.ts';
+import { createPresences } from './core/presence.ts';
 import { parseLog } from './core/names.ts';
 import { createRuns } from './core/runs.ts';
 import { createSessions } from './core/sessions.ts';
@@ -23,6 +25,7 @@ import { createSocketDoor, type SocketDoor } from './doors/socket.ts';
 import { systemClock, systemRandom } from './edge/clock.ts';
 import { createNodeEdge, type NodeEdge, openNodeStream } from './edge/node.ts';
 import { openWebStream } from './edge/web.ts';
+import { checkLimits, LIMITS, type Limits } from './limits.ts';
 import type { Clock, Random, Report, Store } from './ports.ts';
 
 export interface GatewayOptions {
@@ -39,6 +42,8 @@ export interface GatewayOptions {
   readonly version?: string;
   /** How long runs under way may take to end when the gateway closes, in ms. Default 10,000. */
   readonly drainMs?: number;
+  /** What one peer, and all together, may take. */
+  readonly limits?: Partial<Limits>;
   readonly lease?: LeaseTerms;
   /** What is kept of a log, where it differs from the defaults. */
   readonly retention?: {
@@ -66,6 +71,9 @@ export interface Gateway {
   close(): Promise<void>;
 }
 
+/** How old what is told of the server's health may be, in ms. */
+const HEALTH_MS = 1_000;
+
 /** The composition root: one store, one engine, every door. */
 export function createGateway(options: GatewayOptions): Gateway {
   const {
@@ -80,6 +88,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   const { lease: terms = LEASE_TERMS, clock = systemClock, random = systemRandom } = options;
   const { report = (problem, error) => console.error(`continuo: ${problem}:`, error) } = options;
   checkComponents(agents);
+  const limits = checkLimits({ ...LIMITS, ...options.limits });
   const { logs, records, bus } = store;
   const startedAt = clock.now();
   let originPolicy: OriginPolicy = { loopback: true, allowed: options.allowedOrigins ?? [] };
@@ -106,7 +115,9 @@ export function createGateway(options: GatewayOptions): Gateway {
     clock,
     random,
     limits: retention.session,
+    inbox: limits.inbox,
   });
+  const presences = createPresences({ records, clock, random, report });
   const runs = createRuns({
     logs,
     records,
@@ -119,10 +130,12 @@ export function createGateway(options: GatewayOptions): Gateway {
   });
   const channels = createChannels({ logs, journal, clock, random, limits: retention.channel });
   const consumers = createConsumers({ logs, records, clock, random, report });
+  const approvals = createApprovals({ records, journal, workers: lateWorkers, clock, random });
   const workers = createWorkers({
     logs,
     records,
     journal,
+    approvals,
     clock,
     random,
     report,
@@ -131,23 +144,50 @@ export function createGateway(options: GatewayOptions): Gateway {
     sources: { session: sessions.turns, run: runs.tasks },
   });
 
-  const health = (): { status: string; uptime: number } => ({
-    status: draining ? 'draining' : 'ok',
-    uptime: (clock.now() - startedAt) / 1000,
-  });
+  let healthNow: { readonly at: number; readonly health: Health } | null = null;
+  /** Computed once a second: every join says it. */
+  function health(): Health {
+    const now = clock.now();
+    if (!healthNow || now - healthNow.at >= HEALTH_MS) {
+      healthNow = {
+        at: now,
+        health: {
+          status: draining ? 'draining' : 'ok',
+          uptime: (now - startedAt) / 1000,
+          agents: agents.length,
+          sessions: sessions.viewed,
+          clients: sockets.size,
+          push,
+        },
+      };
+    }
+    return healthNow.health;
+  }
   const findComponent = (id: string): Component | undefined =>
     agents.find((component) => component.id === id);
   const sockets = createSocketDoor({
     protocols: [
-      createGatewayDoor({ sessions, feeds, random, report, findComponent, health }),
+      createGatewayDoor({
+        sessions,
+        approvals,
+        presences,
+        feeds,
+        limits,
+        random,
+        report,
+        findComponent,
+        health,
+      }),
       createPushDoor({ channels, consumers, feeds, tails, random, report, enabled: push }),
     ],
     authenticate,
+    limits,
     clock,
+    random,
     report,
   });
 
-  const pollTokens = createPollTokens(records);
+  const pollTokens = createPollTokens({ records, clock, fingerprint: fingerprintOf(tokens) });
   const poll = createPollDoor({
     channels,
     consumers,
@@ -169,9 +209,14 @@ export function createGateway(options: GatewayOptions): Gateway {
   });
   app.use(
     bodyLimit({
-      maxSize: MAX_PAYLOAD,
-      onError: (c) =>
-        c.json(problemOf('too_large', `A body has at most ${MAX_PAYLOAD} bytes.`), ERRORS.too_large.status),
+      maxSize: limits.maxPayloadBytes,
+      onError(c) {
+        c.header('connection', 'close'); // the rest of the body is not read
+        return c.json(
+          problemOf('too_large', `A body has at most ${limits.maxPayloadBytes} bytes.`),
+          ERRORS.too_large.status,
+        );
+      },
     }),
   );
   app.notFound((c) =>
@@ -229,12 +274,15 @@ export function createGateway(options: GatewayOptions): Gateway {
 
   async function close(): Promise<void> {
     draining = true;
+    healthNow = null;
     await workers.close(drainMs);
     poll.close();
+    sockets.drain();
     await edge?.close(ERRORS.draining.close, 'draining');
     await sockets.settled();
     tails.close();
     sessions.close();
+    await presences.close();
   }
   let closing: Promise<void> | null = null;
 

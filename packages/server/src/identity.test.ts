@@ -44,6 +44,7 @@ describe('L-10 a session', () => {
       await bob.send({ type, agent_id: 'echo', token: BOB, session_id: asked, since: 3, epoch });
       await bob.send({ type: 'message', content: 'hi', message_id: 'm1' });
       answers.push(facesOf(bob, asked));
+      await bob.hangUp();
     }
     expect(nth(answers, 0).length).toBeGreaterThan(5);
     expect(answers[0]).toEqual(answers[1]);

@@ -39,7 +39,7 @@ export interface Peer {
   readonly bufferedBytes: number;
   /** Order is kept. After a close it does nothing. */
   send(frame: Uint8Array): void;
-  /** Calls `run` once when `bufferedBytes` has become small, never in the same tick. Replaces the one before. */
+  /** Calls `run` once when `bufferedBytes` has become small, never in the same tick; the same function twice counts once. */
   onceDrained(run: () => void): void;
   /** Idempotent. */
   close(code: number, reason: string): void;
@@ -122,6 +122,7 @@ export interface Appended {
  * ST-10 `keep(log, until)`: at `until` (unix ms) the log is gone; if it comes back, it has another epoch.
  * ST-11 Data comes back as JSON makes it. Above `maxDataBytes` an append is refused with `too_large`.
  * ST-12 Entries of a fenced append bear the run and its index: from 0, no holes, in order, also across tokens.
+ * ST-14 `find` says where the entry with an id is, as long as it is kept, without reading it.
  * ST-13 `heads` answers in the order asked, `null` for a log that does not exist.
  */
 export interface Logs {
@@ -130,6 +131,7 @@ export interface Logs {
   heads(logs: readonly string[]): Promise<readonly (Head | null)[]>;
   trim(log: string, before: number): Promise<void>;
   keep(log: string, until: number): Promise<void>;
+  find(log: string, id: string): Promise<{ readonly epoch: string; readonly offset: number } | null>;
 }
 
 export interface Stored {

@@ -1,5 +1,6 @@
 import type { Component, Entry } from '@continuo/protocol';
 import { createFakeClock, createSeededRandom, type FakeClock } from '@continuo/testing';
+import { createApprovals } from '../src/core/approvals.ts';
 import { type AbortCause, createDriver, type Drive } from '../src/core/driver.ts';
 import { createJournal } from '../src/core/log.ts';
 import type { RunState } from '../src/core/run.ts';
@@ -32,7 +33,17 @@ export function createDriveWorld(): DriveWorld {
   const store = createMemoryStore({ clock, random: createSeededRandom(1) });
   const retentionOf = (): { maxEntries: number; maxBytes: number } => ({ maxEntries: 1e6, maxBytes: 1e9 });
   const journal = createJournal({ ...store, report: () => {}, retentionOf });
-  const driver = createDriver({ journal, records: store.records, clock });
+  const { records } = store;
+  const approvals = createApprovals({
+    records,
+    journal,
+    clock,
+    random: createSeededRandom(2),
+    workers: () => {
+      throw new Error('nobody answers here');
+    },
+  });
+  const driver = createDriver({ journal, records, approvals, clock });
   let token = 0;
 
   async function entries(): Promise<readonly Entry[]> {
@@ -102,4 +113,5 @@ export const RUNNING: RunState = {
   startedAt: 0,
   messageId: 'm1',
   text: 'what it had said',
+  approvals: [],
 };

@@ -1,6 +1,8 @@
 import {
+  AbortedFrame,
   AcceptedFrame,
   AckReceivedFrame,
+  ApprovalResolvedFrame,
   AuthenticatedFrame,
   ChannelMessageFrame,
   ChannelResetFrame,
@@ -8,10 +10,13 @@ import {
   ERRORS,
   ErrorFrame,
   EventFrame,
+  GoawayFrame,
   HelloErrorFrame,
   HelloOkFrame,
   JoinedFrame,
+  LeftFrame,
   MAX_PAYLOAD,
+  NoActiveTurnFrame,
   PongFrame,
   PublishedFrame,
   ReplayFrame,
@@ -23,7 +28,7 @@ import type { z } from 'zod';
 
 /** What a server may say on each path. A frame that is not here, or does not fit its schema, fails the test. */
 
-const EVERYWHERE = { error: ErrorFrame, pong: PongFrame };
+const EVERYWHERE = { error: ErrorFrame, pong: PongFrame, goaway: GoawayFrame };
 
 const GATEWAY = {
   ...EVERYWHERE,
@@ -34,6 +39,10 @@ const GATEWAY = {
   replay: ReplayFrame,
   snapshot: SnapshotFrame,
   response: AcceptedFrame,
+  approval_resolved: ApprovalResolvedFrame,
+  aborted: AbortedFrame,
+  no_active_turn: NoActiveTurnFrame,
+  left: LeftFrame,
 };
 
 const PUSH = {

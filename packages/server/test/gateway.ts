@@ -1,5 +1,6 @@
 import { createFakeClock, createSeededRandom, type FakeClock } from '@continuo/testing';
 import { expect, onTestFinished } from 'vitest';
+import { NO_LIMITS } from '../src/limits.ts';
 import { createGateway, type Gateway, type GatewayOptions } from '../src/gateway.ts';
 import type { Clock, Store } from '../src/ports.ts';
 import { createMemoryStore } from '../src/stores/memory.ts';
@@ -75,7 +76,7 @@ export interface TestGatewayOptions extends Omit<GatewayOptions, 'agents' | 'sto
 }
 
 export function openGateway(options: TestGatewayOptions = {}): TestGateway {
-  const { beside, through = (data) => data, within, agents = AGENTS, ...more } = options;
+  const { beside, through = (data) => data, within, agents = AGENTS, limits = NO_LIMITS, ...more } = options;
   const clock = beside?.clock ?? createFakeClock();
   const siblings = beside?.siblings ?? { count: 0 };
   const store = beside?.store ?? createMemoryStore({ clock, random: createSeededRandom(1) });
@@ -85,6 +86,7 @@ export function openGateway(options: TestGatewayOptions = {}): TestGateway {
     push: true,
     ...more,
     agents,
+    limits,
     store: through(seen.store),
     clock: seen.clock,
     random: createSeededRandom(1_000 + siblings.count++), // no two servers make the same ids

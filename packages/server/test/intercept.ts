@@ -21,6 +21,7 @@ export function interceptStore(store: Store, around: Around): Store {
         around({ name: 'append', key: log, drafts }, () => logs.append(log, drafts, options)),
       read: (log, after, limit) => around({ name: 'read', key: log }, () => logs.read(log, after, limit)),
       heads: (names) => around({ name: 'heads', key: names.join(' ') }, () => logs.heads(names)),
+      find: (log, id) => around({ name: 'find', key: log }, () => logs.find(log, id)),
       trim: (log, before) => around({ name: 'trim', key: log }, () => logs.trim(log, before)),
       keep: (log, until) => around({ name: 'keep', key: log }, () => logs.keep(log, until)),
     },

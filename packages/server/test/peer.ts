@@ -26,12 +26,11 @@ export function createScriptedPeer(clock: Clock, options: ScriptedPeerOptions = 
   let buffered = 0;
   let stalled = false;
   let closed: ScriptedPeer['closed'] = null;
-  let onDrained: (() => void) | null = null;
+  const onDrained = new Set<() => void>();
 
   function drained(): void {
-    const run = onDrained;
-    onDrained = null;
-    if (run) clock.soon(run);
+    for (const run of onDrained) clock.soon(run);
+    onDrained.clear();
   }
 
   return {
@@ -58,7 +57,7 @@ export function createScriptedPeer(clock: Clock, options: ScriptedPeerOptions = 
       }
     },
     onceDrained(run) {
-      onDrained = run;
+      onDrained.add(run);
       if (buffered === 0) drained();
     },
     close(code, reason) {

@@ -1,11 +1,12 @@
 import type { Entry } from '@continuo/protocol';
 import { createFakeClock, createSeededRandom, type FakeClock } from '@continuo/testing';
+import { createApprovals } from '../src/core/approvals.ts';
 import { foldLog } from '../src/core/fold.ts';
 import { LEASE_TERMS } from '../src/core/lease.ts';
 import { createJournal } from '../src/core/log.ts';
 import { parseLog } from '../src/core/names.ts';
 import { type RunState, reduceRun } from '../src/core/run.ts';
-import { createWorkers, type TaskSource, type Workers } from '../src/core/worker.ts';
+import { createWorkers, type Task, type TaskSource, type Workers } from '../src/core/worker.ts';
 import type { Store } from '../src/ports.ts';
 import { createMemoryStore } from '../src/stores/memory.ts';
 import { type Around, interceptStore } from './intercept.ts';
@@ -53,16 +54,17 @@ export function createWorkWorld(): WorkWorld {
 
   function sourceOn({ logs }: Store): TaskSource {
     return {
-      async next(log) {
+      async due(log) {
         const [head] = await logs.heads([log]);
         const name = parseLog(log);
         const agent = name.kind === 'run' ? agents.get(name.id) : undefined;
-        if (!head || head.ended || name.kind !== 'run' || agent === undefined) return null;
+        if (!head || head.ended || name.kind !== 'run' || agent === undefined)
+          return { next: null, paused: [] };
         let state: RunState | null = null;
         await foldLog(logs, log, { epoch: head.epoch, offset: 0 }, (entry) => {
           state = reduceRun(state, entry);
         });
-        return {
+        const task: Task = {
           log,
           ownLog: true,
           component: `agent:${agent}`,
@@ -74,6 +76,7 @@ export function createWorkWorld(): WorkWorld {
           state,
           history: async () => [],
         };
+        return { next: task, paused: [] };
       },
       async settled(log) {
         settled.push(log);
@@ -96,11 +99,12 @@ export function createWorkWorld(): WorkWorld {
         maxBytes: 1e9,
       });
       const source = sourceOn(seen);
-      const workers = createWorkers({
-        ...seen,
-        journal: createJournal({ ...seen, report, retentionOf }),
-        clock: life.clock,
-        random: createSeededRandom(++seed),
+      const journal = createJournal({ ...seen, report, retentionOf });
+      const random = createSeededRandom(++seed);
+      const terms = { ...seen, journal, clock: life.clock, random };
+      const workers: Workers = createWorkers({
+        ...terms,
+        approvals: createApprovals({ ...terms, workers: () => workers }),
         report,
         terms: LEASE_TERMS,
         components: new Map(puppets.map(({ component }) => [`agent:${component.id}`, component])),

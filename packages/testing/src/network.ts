@@ -63,7 +63,7 @@ export function dialLink(options: LinkOptions): ClientEnd {
   let state: 'connecting' | 'open' | 'closed' = 'connecting';
   let serverOpen = false;
   let buffered = 0;
-  let onDrained: (() => void) | null = null;
+  const onDrained = new Set<() => void>();
   let stalledUntil = 0;
   const lastAt = { toServer: 0, toClient: 0 };
   const [low, high] = faults.latencyMs;
@@ -100,9 +100,9 @@ export function dialLink(options: LinkOptions): ClientEnd {
       travel('toClient', () => {
         if (cut) return; // nobody takes it any more
         buffered -= frame.byteLength;
-        if (buffered === 0 && onDrained) {
-          clock.soon(onDrained);
-          onDrained = null;
+        if (buffered === 0) {
+          for (const run of onDrained) clock.soon(run);
+          onDrained.clear();
         }
         if (state !== 'open') return;
         for (const line of Buffer.from(frame).toString().split('\n')) {
@@ -111,8 +111,8 @@ export function dialLink(options: LinkOptions): ClientEnd {
       });
     },
     onceDrained(run) {
-      onDrained = buffered === 0 ? null : run;
       if (buffered === 0) clock.soon(run);
+      else onDrained.add(run);
     },
     close(code, reason) {
       if (!serverOpen) return;

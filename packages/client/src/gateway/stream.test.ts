@@ -30,7 +30,7 @@ function joined(fields: Partial<JoinedFrame>): JoinedFrame {
     server_max_version: 1,
     presence: [],
     presence_total: 0,
-    health: { status: 'ok', uptime: 1 },
+    health: { status: 'ok', uptime: 1, agents: 1, sessions: 0, clients: 1, push: false },
     features: { methods: [], events: [] },
     policy: { max_payload: 1, max_buffered_bytes: 1, max_queued_frames: 1, heartbeat_ms: 1 },
     pending: [],
@@ -62,6 +62,7 @@ function snapshot(cursor: number, epoch = 'e1'): SnapshotFrame {
     state: {
       session_id: 's1',
       agent_id: 'echo',
+      pending: [],
       state: 'idle',
       messages: [],
       event_cursor: cursor,

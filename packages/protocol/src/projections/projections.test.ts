@@ -47,7 +47,13 @@ const ONE: { readonly [Type in AgentEventType]: Extract<AgentEvent, { type: Type
   'memory.started': { type: 'memory.started', ...RUN },
   'memory.completed': { type: 'memory.completed', ...RUN },
   'approval.requested': { type: 'approval.requested', ...RUN, approvalId: 'a1', ...call, args: { q: 1 } },
-  'approval.resolved': { type: 'approval.resolved', ...RUN, approvalId: 'a1', approved: true },
+  'approval.resolved': {
+    type: 'approval.resolved',
+    ...RUN,
+    approvalId: 'a1',
+    approved: true,
+    resolvedBy: 'ada',
+  },
 };
 
 const END_STATUSES: Readonly<Record<EndStatus, true>> = {
@@ -343,7 +349,7 @@ describe('door 4', () => {
     const seen = (event: AgentEvent): string => JSON.stringify(toRun(entryOf(event), 's1'));
     for (const event of [...byAll, ...byMember]) {
       for (const [field, other] of othersOf(event)) {
-        const ofRun = field === 'messageId' || field === 'metadata';
+        const ofRun = field === 'messageId' || field === 'metadata' || field === 'resolvedBy';
         if (ofRun || (field === 'attempt' && event.type !== 'run.attempt')) continue;
         expect(seen(other), `${field} of ${named(event)}`).not.toBe(seen(event));
       }

@@ -105,7 +105,16 @@ function project(event: RunEvent, sessionId: string): Projected {
         },
       ];
     case 'approval.resolved':
-      return ['approval_resolved', { approval_id: event.approvalId, approved: event.approved, ...whose }];
+      return [
+        'approval_resolved',
+        {
+          approval_id: event.approvalId,
+          approved: event.approved,
+          by: event.resolvedBy,
+          ...(event.note && { note: event.note }),
+          ...whose,
+        },
+      ];
     case 'run.started':
       return status(
         event.parentRunId ? 'member_started' : 'run_started',

@@ -94,7 +94,10 @@ function project(event: RunEvent): Projected {
         },
       ];
     case 'approval.resolved':
-      return ['ApprovalResolved', { approval_id: event.approvalId, approved: event.approved }];
+      return [
+        'ApprovalResolved',
+        { approval_id: event.approvalId, approved: event.approved, ...(event.note && { note: event.note }) },
+      ];
     case 'run.paused':
       return ['RunPaused', { tools: [], requirements: event.approvals }];
     case 'run.continued':

@@ -3,10 +3,10 @@ import { ALL_SCOPES } from '../core/access.ts';
 import { bearerOf, createAuthenticate } from './authenticate.ts';
 
 describe('who is asking', () => {
-  it('is everybody the same where no token is required', () => {
+  it('is everybody the same where no token is required', async () => {
     const authenticate = createAuthenticate([]);
     for (const credential of [undefined, '', 'anything']) {
-      expect(authenticate(credential)).toMatchObject({
+      expect(await authenticate(credential)).toMatchObject({
         subject: 'local',
         user: 'local',
         scopes: new Set(ALL_SCOPES),
@@ -14,18 +14,18 @@ describe('who is asking', () => {
     }
   });
 
-  it('L-10 is whoever the token belongs to, with the rights it has', () => {
+  it('L-10 is whoever the token belongs to, with the rights it has', async () => {
     const authenticate = createAuthenticate([
       { token: 'a' },
       { token: 'b', subject: 'bob', scopes: ['read'], agents: ['echo'], channels: ['news*'] },
     ]);
-    expect(authenticate('a')).toEqual({
+    expect(await authenticate('a')).toEqual({
       subject: 'operator',
       user: 'operator',
       scopes: new Set(ALL_SCOPES),
       patterns: { agents: ['*'], channels: ['*'] },
     });
-    expect(authenticate('b')).toEqual({
+    expect(await authenticate('b')).toEqual({
       subject: 'bob',
       user: 'bob',
       scopes: new Set(['read']),
@@ -39,15 +39,13 @@ describe('who is asking', () => {
     ['wrong', 'c', 'not valid here', undefined],
     ['only the beginning of one', 'secre', 'not valid here', undefined],
     ['more than one', 'secrets', 'not valid here', undefined],
-  ])('L-15 is nobody when the token is %s', (_what, credential, message, missing) => {
+  ])('L-15 is nobody when the token is %s', async (_what, credential, message, missing) => {
     const authenticate = createAuthenticate([{ token: 'secret' }]);
-    expect(() => authenticate(credential)).toThrow(
-      expect.objectContaining({
-        code: 'unauthorized',
-        message: expect.stringContaining(message),
-        details: missing ? { missing } : {},
-      }),
-    );
+    await expect(authenticate(credential)).rejects.toMatchObject({
+      code: 'unauthorized',
+      message: expect.stringContaining(message),
+      details: missing ? { missing } : {},
+    });
   });
 });
 

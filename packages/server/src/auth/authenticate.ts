@@ -15,7 +15,7 @@ export interface StaticToken {
 }
 
 /** The one place where a credential becomes a principal. Throws `unauthorized` with what to do. */
-export type Authenticate = (credential: string | undefined) => Principal;
+export type Authenticate = (credential: string | undefined) => Promise<Principal>;
 
 const EVERYTHING: readonly string[] = ['*'];
 
@@ -23,10 +23,10 @@ const EVERYTHING: readonly string[] = ['*'];
 export function createAuthenticate(tokens: readonly StaticToken[]): Authenticate {
   if (tokens.length === 0) {
     const local = principalOf({ token: '', subject: 'local' });
-    return () => local;
+    return async () => local;
   }
   const known = tokens.map((token) => ({ digest: digestOf(token.token), principal: principalOf(token) }));
-  return (credential) => {
+  return async (credential) => {
     if (credential === undefined || credential === '') {
       throw new WireError(
         'unauthorized',
@@ -50,6 +50,11 @@ function principalOf(token: StaticToken): Principal {
     scopes: new Set(token.scopes ?? ALL_SCOPES),
     patterns: { agents: token.agents ?? EVERYTHING, channels: token.channels ?? EVERYTHING },
   };
+}
+
+/** Changes with the tokens, and tells nothing of them. */
+export function fingerprintOf(tokens: readonly StaticToken[]): string {
+  return digestOf(JSON.stringify(tokens)).toString('base64url');
 }
 
 function digestOf(text: string): Buffer {

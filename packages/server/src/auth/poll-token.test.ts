@@ -4,7 +4,7 @@ import { interceptStore } from '../../test/intercept.ts';
 import type { Principal } from '../core/access.ts';
 import type { Store } from '../ports.ts';
 import { createMemoryStore } from '../stores/memory.ts';
-import { createPollTokens, type PollIdentity } from './poll-token.ts';
+import { createPollTokens, type PollIdentity, type PollTokens } from './poll-token.ts';
 
 const principal: Principal = {
   subject: 'bob',
@@ -18,16 +18,20 @@ function createStore(): Store {
   return createMemoryStore({ clock: createFakeClock(), random: createSeededRandom(1) });
 }
 
+function tokensOn({ records }: Store, fingerprint = 'a'): PollTokens {
+  return createPollTokens({ records, clock: createFakeClock(), fingerprint });
+}
+
 describe('a poll token', () => {
   it('P-12 is good on every server of the store, and after a restart', async () => {
     const store = createStore();
-    const token = await createPollTokens(store.records).sign(identity);
-    expect(await createPollTokens(store.records).verify(token)).toEqual(identity);
+    const token = await tokensOn(store).sign(identity);
+    expect(await tokensOn(store).verify(token)).toEqual(identity);
   });
 
   it('P-12 is good also when two servers make the first one at once', async () => {
     const store = createStore();
-    const servers = [createPollTokens(store.records), createPollTokens(store.records)];
+    const servers = [tokensOn(store), tokensOn(store)];
     const tokens = await Promise.all(servers.map((server) => server.sign(identity)));
     for (const token of tokens) {
       for (const server of servers) expect(await server.verify(token)).toEqual(identity);
@@ -35,13 +39,24 @@ describe('a poll token', () => {
   });
 
   it('P-12 is worth nothing on another store', async () => {
-    const token = await createPollTokens(createStore().records).sign(identity);
-    const verified = createPollTokens(createStore().records).verify(token);
+    const token = await tokensOn(createStore()).sign(identity);
+    const verified = tokensOn(createStore()).verify(token);
     await expect(verified).rejects.toMatchObject({ code: 'unauthorized' });
   });
 
+  it('P-12 is over when other credentials are good, and when its own is', async () => {
+    const store = createStore();
+    const token = await tokensOn(store).sign(identity);
+    await expect(tokensOn(store, 'b').verify(token)).rejects.toMatchObject({ code: 'unauthorized' });
+    const { now } = createFakeClock();
+    const sign = (expiresAt: number): Promise<string> =>
+      tokensOn(store).sign({ ...identity, principal: { ...principal, expiresAt } });
+    await expect(tokensOn(store).verify(await sign(now()))).rejects.toMatchObject({ code: 'unauthorized' });
+    expect((await tokensOn(store).verify(await sign(now() + 1))).principal.expiresAt).toBe(now() + 1);
+  });
+
   it("P-12, L-10 cannot be made into another's", async () => {
-    const tokens = createPollTokens(createStore().records);
+    const tokens = tokensOn(createStore());
     const [payload = '', mac = ''] = (await tokens.sign(identity)).split('.');
     const claims = { ...JSON.parse(Buffer.from(payload, 'base64url').toString()), user: 'alice' };
     const forged = Buffer.from(JSON.stringify(claims)).toString('base64url');
@@ -66,7 +81,7 @@ describe('a poll token', () => {
       if (isDown) throw new Error('the disk is gone');
       return go();
     });
-    const tokens = createPollTokens(records);
+    const tokens = createPollTokens({ records, clock: createFakeClock(), fingerprint: 'a' });
     await expect(tokens.sign(identity)).rejects.toThrow('the disk is gone');
     isDown = false;
     expect(await tokens.verify(await tokens.sign(identity))).toEqual(identity);

@@ -2,7 +2,7 @@ import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { WireError } from '@continuo/protocol';
 import type { Principal, Scope } from '../core/access.ts';
 import { keyOf } from '../core/names.ts';
-import type { Records } from '../ports.ts';
+import type { Clock, Records } from '../ports.ts';
 
 /** Who polls, as the token says it. */
 export interface PollIdentity {
@@ -16,8 +16,17 @@ export interface PollTokens {
   verify(token: string): Promise<PollIdentity>;
 }
 
-/** Signed with a key that is kept in the store: good after a restart and on every server. */
-export function createPollTokens(records: Records): PollTokens {
+/**
+ * Signed with a key that is kept in the store: good after a restart and on every server, as long as the credentials
+ * that are good here stay the same, and the one it was given for lasts.
+ */
+export function createPollTokens(options: {
+  readonly records: Records;
+  readonly clock: Clock;
+  /** Changes with the credentials that are good here. */
+  readonly fingerprint: string;
+}): PollTokens {
+  const { records, clock, fingerprint } = options;
   let secret: Promise<Buffer> | null = null;
 
   async function loadSecret(): Promise<Buffer> {
@@ -31,6 +40,8 @@ export function createPollTokens(records: Records): PollTokens {
     secret ??= loadSecret();
     try {
       return createHmac('sha256', await secret)
+        .update(fingerprint)
+        .update('.')
         .update(payload)
         .digest();
     } catch (error) {
@@ -41,8 +52,8 @@ export function createPollTokens(records: Records): PollTokens {
 
   return {
     async sign({ principal, clientId }) {
-      const { subject, user, scopes, patterns } = principal;
-      const claims = { subject, user, scopes: [...scopes], patterns, clientId };
+      const { subject, user, scopes, patterns, expiresAt } = principal;
+      const claims = { subject, user, scopes: [...scopes], patterns, clientId, expiresAt };
       const payload = Buffer.from(JSON.stringify(claims)).toString('base64url');
       return `${payload}.${(await macOf(payload)).toString('base64url')}`;
     },
@@ -60,9 +71,14 @@ export function createPollTokens(records: Records): PollTokens {
         readonly scopes: readonly Scope[];
         readonly patterns: Principal['patterns'];
         readonly clientId: string;
+        readonly expiresAt?: number;
       };
-      const { subject, user, scopes, patterns, clientId } = claims;
-      return { principal: { subject, user, scopes: new Set(scopes), patterns }, clientId };
+      const { subject, user, scopes, patterns, clientId, expiresAt } = claims;
+      if (expiresAt !== undefined && expiresAt <= clock.now()) {
+        throw new WireError('unauthorized', 'This poll token is too old. Register again with a new token.');
+      }
+      const expiry = expiresAt === undefined ? {} : { expiresAt };
+      return { principal: { subject, user, scopes: new Set(scopes), patterns, ...expiry }, clientId };
     },
   };
 }

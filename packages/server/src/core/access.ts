@@ -11,6 +11,8 @@ export interface Principal {
   /** Which agents and channels: names, or prefixes that end in `*`. */
   readonly patterns: { readonly agents: readonly string[]; readonly channels: readonly string[] };
   readonly tokenId?: string;
+  /** Unix ms from which its token is no longer good. */
+  readonly expiresAt?: number;
 }
 
 export const ALL_SCOPES: readonly Scope[] = ['read', 'write', 'publish', 'admin', 'impersonate'];

@@ -6,7 +6,6 @@ import {
   adoptAcks,
   type ConsumerRecord,
   type ConsumerState,
-  committedOf,
   isUnacked,
   recoverConsumer,
 } from './consumer.ts';
@@ -14,8 +13,6 @@ import {
 /** How often a record is tried for while others change it. */
 const TRIES = 10;
 const CONTENDED = 'Others hold this consumer just now. Try again.';
-/** Entries looked through at once for an event id. */
-const LOCATE_PAGE = { entries: 500, bytes: 4 * 1024 * 1024 };
 
 export interface ConsumersOptions {
   readonly logs: Logs;
@@ -97,15 +94,8 @@ export function createConsumers(options: ConsumersOptions): Consumers {
 
   /** Where in the log a message waits for its ack; `null` when it does not. */
   async function locate(state: ConsumerState, log: string, eventId: string): Promise<number | null> {
-    let position = { epoch: state.epoch, offset: committedOf(state) };
-    while (position.offset < state.delivered) {
-      const page = await logs.read(log, position, LOCATE_PAGE);
-      if (page.kind === 'reset' || page.entries.length === 0) return null;
-      const found = page.entries.find((entry) => entry.id === eventId);
-      if (found) return isUnacked(state, found.offset) ? found.offset : null;
-      position = page.next;
-    }
-    return null;
+    const found = await logs.find(log, eventId);
+    return found?.epoch === state.epoch && isUnacked(state, found.offset) ? found.offset : null;
   }
 
   async function attach(options: AttachOptions): Promise<Attachment> {

@@ -6,6 +6,7 @@ import {
   type RunContext,
 } from '@continuo/protocol';
 import type { Clock, Fence, Records } from '../ports.ts';
+import type { Approvals } from './approvals.ts';
 import type { Journal } from './log.ts';
 import { keyOf } from './names.ts';
 import { createRunWriter, type RunWriter } from './run-writer.ts';
@@ -31,7 +32,7 @@ export interface Drive {
 }
 
 export interface Driver {
-  /** Brings a run to its one terminal entry. Without one it resolves only when the lease was lost. */
+  /** Brings a run to its one terminal entry, or to its next pause. Without one it resolves only when the lease was lost. */
   drive(drive: Drive): Promise<void>;
 }
 
@@ -40,14 +41,21 @@ interface Ending {
   readonly reason?: string;
 }
 
+/** The agent returned with questions open. */
+interface Pause {
+  readonly status: 'paused';
+  readonly approvals: readonly string[];
+}
+
 const SERVER_DIED = 'The server that ran it died.';
 
 export function createDriver(deps: {
   readonly journal: Journal;
   readonly records: Records;
+  readonly approvals: Approvals;
   readonly clock: Clock;
 }): Driver {
-  const { journal, records, clock } = deps;
+  const { journal, records, approvals, clock } = deps;
 
   function contextOf({ task, signal }: Drive, attempt: number): RunContext {
     const { log, runId, sessionId, messageId, user, input } = task;
@@ -58,6 +66,7 @@ export function createDriver(deps: {
       user,
       input,
       attempt,
+      approvals: task.state?.approvals ?? [],
       signal,
       history: () => task.history(),
       async once(key, work) {
@@ -79,16 +88,24 @@ export function createDriver(deps: {
   }
 
   /** Runs the component to its end and stores what it yields. */
-  async function run(drive: Drive, writer: RunWriter, attempt: number): Promise<Ending> {
-    const { component, signal } = drive;
+  async function run(drive: Drive, writer: RunWriter, attempt: number): Promise<Ending | Pause> {
+    const { task, component, signal } = drive;
+    const asked: string[] = [];
     let events: AsyncIterator<AgentOutput> | null = null;
     try {
       signal.throwIfAborted();
       events = component.run(contextOf(drive, attempt))[Symbol.asyncIterator]();
       for (;;) {
         const next = await abortable(events.next(), signal);
-        if (next.done) return { status: 'completed' };
-        await abortable(writer.write(AgentOutput.parse(next.value)), signal);
+        if (next.done) {
+          return asked.length > 0 ? { status: 'paused', approvals: asked } : { status: 'completed' };
+        }
+        const output = AgentOutput.parse(next.value);
+        if (output.type === 'approval.requested') {
+          const approvalId = await abortable(approvals.request(task), signal);
+          asked.push(approvalId);
+          await abortable(writer.write({ ...output, approvalId }), signal);
+        } else await abortable(writer.write(output), signal);
       }
     } catch (error) {
       tellToStop(events);
@@ -106,8 +123,10 @@ export function createDriver(deps: {
       const { task, component, fence, cause } = drive;
       const { state } = task;
       const attempts = state?.attempt ?? 0;
-      const goesOn = state === null || (component.onInterrupt === 'restart' && attempts < MAX_ATTEMPTS);
-      const attempt = goesOn ? attempts + 1 : attempts;
+      const continues = state?.status === 'paused';
+      const restarts = !continues && component.onInterrupt === 'restart' && attempts < MAX_ATTEMPTS;
+      const goesOn = state === null || continues || restarts;
+      const attempt = goesOn && !continues ? attempts + 1 : attempts;
       const { kind, id, name } = component;
       const lineage: Lineage = {
         runId: task.runId,
@@ -122,21 +141,23 @@ export function createDriver(deps: {
         ownLog: task.ownLog,
         fence,
         lineage,
+        ...(state !== null && (continues || !goesOn) && { said: state.text }),
         joinMs: component.deltaJoinMs ?? 30,
         isLost: () => cause() === 'lost',
       });
 
-      let ending: Ending = { status: 'interrupted', reason: SERVER_DIED };
-      if (goesOn) {
-        await writer.write(
-          state === null ? { type: 'run.started' } : { type: 'run.attempt', reason: SERVER_DIED },
-        );
-        ending = await run(drive, writer, attempt);
-      } else if (cause() === 'cancelled') {
+      let ending: Ending | Pause = { status: 'interrupted', reason: SERVER_DIED };
+      if (state !== null && cause() === 'cancelled') {
         ending = { status: 'cancelled', reason: (await drive.cancelReason()) ?? 'cancelled' };
+      } else if (goesOn) {
+        if (state === null) await writer.write({ type: 'run.started' });
+        else if (continues) await writer.write({ type: 'run.continued' });
+        else await writer.write({ type: 'run.attempt', reason: SERVER_DIED });
+        ending = await run(drive, writer, attempt);
       }
       if (cause() === 'lost') return;
-      await writer.end(ending, goesOn ? '' : state?.text);
+      if (ending.status === 'paused') await writer.pause(ending.approvals);
+      else await writer.end(ending);
     },
   };
 }

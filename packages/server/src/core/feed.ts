@@ -57,6 +57,7 @@ export class Feed implements LiveReader {
   #replayed = false;
   readonly #tail: Tail;
   readonly #options: FeedOptions;
+  readonly #onDrained = (): void => this.resume();
   readonly #deps: FeedDeps;
 
   constructor(options: FeedOptions, deps: FeedDeps) {
@@ -158,7 +159,7 @@ export class Feed implements LiveReader {
   /** Without room for one more, whoever makes room calls `resume`: the peer when it has drained, or the owner of `room`. */
   #waitForRoom(): void {
     const { peer } = this.#options;
-    if (peer.bufferedBytes >= WATERMARK_BYTES) peer.onceDrained(() => this.resume());
+    if (peer.bufferedBytes >= WATERMARK_BYTES) peer.onceDrained(this.#onDrained);
     else if (this.#hasRoom(1)) this.resume();
   }
 

@@ -20,9 +20,12 @@ export const keyOf = {
   work: (log: string): string => `work/${log}`,
   /** The wish that a run ends. */
   cancel: (log: string, run: string): string => `cancel/${log}/${safe(run)}`,
+  approval: (owner: string, id: string): string => `approval/${safe(owner)}/${safe(id)}`,
   once: (log: string, run: string, key: string): string => `once/${log}/${safe(run)}/${safe(key)}`,
   /** A session's conversation up to what was trimmed. */
   checkpoint: (log: string): string => `checkpoint/${log}`,
+  /** Who is connected to a server. */
+  presence: (server: string): string => `presence/${safe(server)}`,
   secret: (name: string): string => `secret/${safe(name)}`,
 };
 

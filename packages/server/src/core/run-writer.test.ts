@@ -1,4 +1,4 @@
-import { type AgentOutput, type Entry, type Lineage, MAX_ENTRY_DATA } from '@continuo/protocol';
+import { type Entry, type Lineage, MAX_ENTRY_DATA } from '@continuo/protocol';
 import { createFakeClock, createSeededRandom, type FakeClock } from '@continuo/testing';
 import { describe, expect, it } from 'vitest';
 import { type Around, type CountedStore, countCalls, interceptStore } from '../../test/intercept.ts';
@@ -6,7 +6,7 @@ import { range } from '../../test/pick.ts';
 import { StoreError } from '../ports.ts';
 import { createMemoryStore } from '../stores/memory.ts';
 import { createJournal } from './log.ts';
-import { createRunWriter, type RunWriter, type RunWriterOptions } from './run-writer.ts';
+import { createRunWriter, type RunWriter, type RunWriterOptions, type WritableEvent } from './run-writer.ts';
 
 const LOG = 'run:me:run_1';
 const LINEAGE: Lineage = {
@@ -64,7 +64,7 @@ function createWorld(more: Partial<RunWriterOptions> = {}, around: Around = (_ca
   };
 }
 
-function delta(text: string): AgentOutput {
+function delta(text: string): WritableEvent {
   return { type: 'text.delta', text };
 }
 
@@ -132,8 +132,8 @@ describe('what a run says', () => {
   it('is joined for each of its members by itself', async () => {
     const { clock, writer, told } = createWorld({ joinMs: 30 });
     const by = { runId: 'run_1.1', component: LINEAGE.component };
-    await writer.write({ ...delta('a'), by } as AgentOutput);
-    await writer.write({ ...delta('b'), by } as AgentOutput);
+    await writer.write({ ...delta('a'), by } as WritableEvent);
+    await writer.write({ ...delta('b'), by } as WritableEvent);
     await writer.write(delta('c'));
     await clock.advance(30);
     expect(await told()).toEqual(['text.delta ab', 'text.delta c']);
@@ -170,8 +170,8 @@ describe('what a run says', () => {
   });
 
   it('L-9 ends with the text of before when nothing was written here', async () => {
-    const { writer, told } = createWorld();
-    await writer.end({ status: 'interrupted', reason: 'died' }, 'what it had said');
+    const { writer, told } = createWorld({ said: 'what it had said' });
+    await writer.end({ status: 'interrupted', reason: 'died' });
     expect(await told()).toEqual(['run.ended what it had said']);
   });
 });
@@ -220,7 +220,7 @@ describe('the queue of a run', () => {
 describe('what is too large', () => {
   const HUGE = 'x'.repeat(MAX_ENTRY_DATA);
 
-  it.each<[string, AgentOutput]>([
+  it.each<[string, WritableEvent]>([
     ['a delta', delta(HUGE)],
     ['a completed text', { type: 'text.completed', text: HUGE }],
     ['the result of a tool', { type: 'tool.completed', callId: 'c', name: 't', result: HUGE }],

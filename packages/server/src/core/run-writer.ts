@@ -31,6 +31,8 @@ export interface RunWriterOptions {
   readonly ownLog: boolean;
   readonly fence: Fence;
   readonly lineage: Lineage;
+  /** What the run said before this server drove it; its deltas go on behind it. */
+  readonly said?: string;
   /** Text deltas within this many ms become one entry; 0: each its own. */
   readonly joinMs: number;
   /** Whether the lease is another's: then nothing is tried again. */
@@ -40,26 +42,32 @@ export interface RunWriterOptions {
 /** Appends a run's events: all of them, once each, in order, gathered while an append is under way. */
 export interface RunWriter {
   /** Resolves when there is room for more; rejects when the event, or one before it, cannot be stored. */
-  write(event: EngineEvent | AgentOutput): Promise<void>;
-  /** The terminal entry, with the text so far (or `text`, where nothing was written here). Resolves when it is stored. */
-  end(ending: { readonly status: EndStatus; readonly reason?: string }, text?: string): Promise<void>;
+  write(event: WritableEvent): Promise<void>;
+  /** The run waits for answers to these approvals. Resolves when that is stored. */
+  pause(approvals: readonly string[]): Promise<void>;
+  /** The terminal entry, with the whole text. Resolves when it is stored. */
+  end(ending: { readonly status: EndStatus; readonly reason?: string }): Promise<void>;
   /** What no later write can mend: the store refused an append. */
   readonly failure: StoreError | null;
 }
+
+/** All that a run says of itself and of its members; a question already has its id. */
+export type WritableEvent = EngineEvent | Exclude<AgentOutput, { type: 'approval.requested' }>;
 
 const encoder = new TextEncoder();
 const jsonBytes = (value: unknown): number => encoder.encode(JSON.stringify(value)).byteLength;
 
 export function createRunWriter(options: RunWriterOptions): RunWriter {
-  const { journal, clock, log, ownLog, fence, lineage, joinMs } = options;
+  const { journal, clock, log, ownLog, fence, lineage, joinMs, said = '' } = options;
   let queue: RunEvent[] = [];
   let appending: Promise<void> | null = null;
   let stopTimer: (() => void) | null = null;
   let failure: StoreError | null = null;
   let count = 0;
-  let text = '';
-  let textBytes = 2;
-  let textCompleted = false;
+  let text = said;
+  let textBytes = jsonBytes(said);
+  /** Something was said since the text was last called complete. */
+  let isOpen = false;
 
   function toDraft(event: RunEvent, id: string): Draft {
     return { id, ...draftOf(event), source: event.component.id };
@@ -103,7 +111,7 @@ export function createRunWriter(options: RunWriterOptions): RunWriter {
     if (!appending && !failure && queue.length > 0) appending = appendAll();
   }
 
-  function stamp(event: EngineEvent | AgentOutput): RunEvent {
+  function stamp(event: WritableEvent): RunEvent {
     if (!('by' in event) || !event.by) return { ...event, ...lineage } as RunEvent;
     const { by, ...body } = event;
     if (by.runId === lineage.runId) {
@@ -124,6 +132,7 @@ export function createRunWriter(options: RunWriterOptions): RunWriter {
         );
       }
       text += event.text;
+      isOpen = true;
     } else if (event.type === 'text.completed' && own) {
       textBytes = jsonBytes(event.text);
       if (textBytes > TEXT_BYTES) {
@@ -133,7 +142,7 @@ export function createRunWriter(options: RunWriterOptions): RunWriter {
         );
       }
       text = event.text;
-      textCompleted = true;
+      isOpen = false;
     }
     const bytes = event.type === 'text.delta' && event.text.length < JOINED_CHARACTERS ? 0 : jsonBytes(event);
     if (bytes > MAX_ENTRY_DATA) {
@@ -170,20 +179,24 @@ export function createRunWriter(options: RunWriterOptions): RunWriter {
       await new Promise<void>((resolve) => clock.soon(resolve)); // an agent that never waits must not stop the rest
     },
 
-    async end({ status, reason }, textBefore = '') {
+    async pause(approvals) {
       await settle();
-      const content = text || textBefore;
-      const completed: RunEvent = { ...lineage, type: 'text.completed', text: content };
+      const paused: RunEvent = { ...lineage, type: 'run.paused', approvals };
+      await append([toDraft(paused, `${lineage.runId}:${fence.token}.${count++}`)], false);
+    },
+
+    async end({ status, reason }) {
+      await settle();
+      const completed: RunEvent = { ...lineage, type: 'text.completed', text };
       const ended: RunEvent = {
         ...lineage,
         type: 'run.ended',
         status,
-        content,
+        content: text,
         ...(reason && { reason: reason.slice(0, REASON_CHARACTERS) }),
       };
       const drafts = [toDraft(ended, endIdOf(lineage.runId))];
-      if (text !== '' && !textCompleted)
-        drafts.unshift(toDraft(completed, `${lineage.runId}:${fence.token}.${count++}`));
+      if (isOpen) drafts.unshift(toDraft(completed, `${lineage.runId}:${fence.token}.${count++}`));
       await append(drafts, ownLog);
     },
 

@@ -35,6 +35,7 @@ describe('what a log says of a run', () => {
       startedAt: 1_000,
       messageId: 'm1',
       text: 'one two',
+      approvals: [],
     });
   });
 

@@ -43,7 +43,7 @@ function createWorld(): World {
   const retentionOf = (): { maxEntries: number; maxBytes: number } => ({ maxEntries: 1e6, maxBytes: 1e9 });
   const journal: Journal = createJournal({ ...store, report: () => {}, retentionOf });
   const deps = { ...store, journal, workers: () => workers, clock, random };
-  const sessions = createSessions(deps);
+  const sessions = createSessions({ ...deps, inbox: 32 });
   const runs = createRuns({ ...deps, sessions });
   return {
     clock,
@@ -105,7 +105,7 @@ describe('a run with a log of its own', () => {
   it('is due until it has ended', async () => {
     const { create, runs, drive } = createWorld();
     const run = await create();
-    expect(await runs.tasks.next(run.log)).toMatchObject({
+    expect((await runs.tasks.due(run.log)).next).toMatchObject({
       ownLog: true,
       component: 'agent:echo',
       runId: run.runId,
@@ -113,7 +113,7 @@ describe('a run with a log of its own', () => {
       state: null,
     });
     await drive(run, 'hi');
-    expect(await runs.tasks.next(run.log)).toBeNull();
+    expect((await runs.tasks.due(run.log)).next).toBeNull();
   });
 
   it('says all that its log says', async () => {
@@ -141,14 +141,14 @@ describe('a run with a log of its own', () => {
     await drive(await create('mine'), 'hi');
     const second = await create('mine');
     await create('mine');
-    const task = await runs.tasks.next(second.log);
+    const task = (await runs.tasks.due(second.log)).next;
     expect((await task?.history())?.map(({ content }) => content)).toEqual(['hello', 'hi']);
   });
 
   it('takes no turn in its session', async () => {
     const { create, sessions } = createWorld();
     const run = await create('mine');
-    expect(await sessions.turns.next(`session:me:${run.sessionId}`)).toBeNull();
+    expect((await sessions.turns.due(`session:me:${run.sessionId}`)).next).toBeNull();
   });
 
   it('is kept for a week after its end', async () => {

@@ -3,12 +3,18 @@ import type { Clock, Head, Logs, Random, Records } from '../ports.ts';
 import { foldLog } from './fold.ts';
 import type { Journal, Retention, RetentionLimits } from './log.ts';
 import { keyOf, logOf, parseLog } from './names.ts';
-import { type RunState, reduceRun } from './run.ts';
+import { isAnswered, type RunState, reduceRun } from './run.ts';
 import type { Sessions } from './sessions.ts';
-import type { Task, TaskSource, Workers } from './worker.ts';
+import type { Due, Task, TaskSource, Workers } from './worker.ts';
 
 /** How long a run is kept after its last step, in ms. */
 const KEEP_MS = 7 * 24 * 3_600_000;
+
+/** What a report holds of a run's entries at most. */
+export const REPORT: { readonly entries: number; readonly bytes: number } = {
+  entries: 10_000,
+  bytes: 4 * 1024 * 1024,
+};
 
 /** A run that was asked for by itself (door 4) and has a log of its own. */
 export interface RunRecord {
@@ -29,6 +35,7 @@ export interface Run extends RunRecord {
 export interface RunReport {
   /** `null`: it has not started. */
   readonly state: RunState | null;
+  /** The newest, as many as {@link REPORT} allows. */
   readonly entries: readonly Entry[];
 }
 
@@ -68,16 +75,28 @@ export function createRuns(options: {
 
   async function report(run: Run): Promise<RunReport> {
     const [head = null] = await logs.heads([run.log]);
-    const entries: Entry[] = [];
+    const kept: { entry: Entry; bytes: number }[] = [];
+    let bytes = 0;
     let state: RunState | null = null;
     await foldLog(logs, run.log, startOf(head), (entry) => {
-      entries.push(entry);
       state = reduceRun(state, entry);
+      const size = JSON.stringify(entry.data).length;
+      kept.push({ entry, bytes: size });
+      bytes += size;
+      while (kept.length > REPORT.entries || (bytes > REPORT.bytes && kept.length > 1))
+        bytes -= kept.shift()?.bytes ?? 0;
     });
-    return { state, entries };
+    return { state, entries: kept.map(({ entry }) => entry) };
   }
 
-  async function next(log: string): Promise<Task | null> {
+  async function due(log: string): Promise<Due> {
+    const task = await taskOf(log);
+    if (task?.state?.status !== 'paused') return { next: task, paused: [] };
+    return { next: isAnswered(task.state) ? task : null, paused: [task] };
+  }
+
+  /** The run of the log, unless it has ended. */
+  async function taskOf(log: string): Promise<Task | null> {
     const name = parseLog(log);
     const [head = null] = await logs.heads([log]);
     const run = name.kind === 'run' && !head?.ended ? await load(name.owner, name.id) : null;
@@ -162,7 +181,7 @@ export function createRuns(options: {
     },
 
     report,
-    tasks: { next, settled },
+    tasks: { due, settled },
     retention: { maxEntries: 1_000_000, maxBytes: 64 * 1024 * 1024, ...options.limits },
   };
 }

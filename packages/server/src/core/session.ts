@@ -1,5 +1,5 @@
 import { type Entry, eventOf, type HistoryMessage } from '@continuo/protocol';
-import { isEnded, type RunState, reduceRun } from './run.ts';
+import { isAnswered, isEnded, type RunState, reduceRun } from './run.ts';
 
 /** A message that asked for a turn and has not had its end. */
 export interface QueuedMessage {
@@ -21,13 +21,20 @@ export interface SessionState {
   queue: QueuedMessage[];
   /** The turn under way. */
   run: RunState | null;
+  /** Turns that wait for a person's answer: they are not in the queue, and come back to its end when they have it. */
+  paused: PausedTurn[];
+}
+
+export interface PausedTurn {
+  readonly message: QueuedMessage;
+  readonly run: RunState;
 }
 
 /** Bytes of conversation a state keeps: a snapshot of it fits one frame. */
 export const HISTORY_BYTES: number = 900 * 1024;
 
 export function createSessionState(): SessionState {
-  return { messages: [], bytes: 0, truncated: false, queue: [], run: null };
+  return { messages: [], bytes: 0, truncated: false, queue: [], run: null, paused: [] };
 }
 
 /** Folds one entry into the state, in place: a session may have a hundred thousand. */
@@ -44,12 +51,44 @@ export function reduceSession(state: SessionState, entry: Entry): void {
     if (content !== '') remember(state, { role: 'assistant', content, messageId, at: entry.at });
     return;
   }
+  const waiting = state.paused.findIndex(({ run }) => run.runId === entry.run);
+  if (waiting >= 0) return reducePaused(state, waiting, entry);
   state.run = reduceRun(state.run, entry);
-  if (!state.run || !isEnded(state.run)) return;
-  const { runId, messageId, text } = state.run;
-  state.queue = state.queue.filter((queued) => queued.runId !== runId);
-  state.run = null;
-  if (text !== '') remember(state, { role: 'assistant', content: text, messageId, at: entry.at });
+  const { run } = state;
+  if (run?.status === 'paused') {
+    const message = state.queue.find((queued) => queued.runId === run.runId);
+    state.queue = state.queue.filter((queued) => queued.runId !== run.runId);
+    if (message) state.paused.push({ message, run });
+    state.run = null;
+  } else if (run && isEnded(run)) {
+    state.queue = state.queue.filter((queued) => queued.runId !== run.runId);
+    state.run = null;
+    rememberAnswer(state, run, entry.at);
+  }
+}
+
+/** An entry of a run that is paused: an answer, its going on, or its end. */
+function reducePaused(state: SessionState, at: number, entry: Entry): void {
+  const turn = state.paused[at];
+  const run = turn && reduceRun(turn.run, entry);
+  if (!run) return;
+  const takeOut = (): void => void state.paused.splice(at, 1);
+  if (isEnded(run)) {
+    takeOut();
+    state.queue = state.queue.filter((queued) => queued.runId !== run.runId);
+    rememberAnswer(state, run, entry.at);
+  } else if (run.status === 'running') {
+    takeOut();
+    state.run = run;
+  } else {
+    state.paused[at] = { ...turn, run };
+    const isQueued = state.queue.some((queued) => queued.runId === run.runId);
+    if (isAnswered(run) && !isQueued) state.queue.push(turn.message);
+  }
+}
+
+function rememberAnswer(state: SessionState, { text, messageId }: RunState, at: number): void {
+  if (text !== '') remember(state, { role: 'assistant', content: text, messageId, at });
 }
 
 function remember(state: SessionState, message: HistoryMessage): void {

@@ -62,7 +62,7 @@ function createWorld(limits: RetentionLimits = {}): World {
     });
     const random = createSeededRandom(++seed);
     async function turn({ log }: Session): Promise<Turn> {
-      const task = await sessions.turns.next(log);
+      const task = (await sessions.turns.due(log)).next;
       if (!task) throw new Error('nobody asked');
       const { runId, messageId } = task;
       const lineage: Lineage = { runId, messageId, attempt: 1, component: ECHO };
@@ -82,7 +82,15 @@ function createWorld(limits: RetentionLimits = {}): World {
       };
     }
 
-    const sessions = createSessions({ ...seen, journal, workers: () => BUSY, clock, random, limits });
+    const sessions = createSessions({
+      ...seen,
+      journal,
+      workers: () => BUSY,
+      clock,
+      random,
+      limits,
+      inbox: 32,
+    });
     return {
       sessions,
       journal,
@@ -224,11 +232,11 @@ describe('the turn that is due', () => {
   it('G-9 is the oldest message without an end', async () => {
     const { open, sessions, answer } = createWorld();
     const { session } = await open();
-    expect(await sessions.turns.next(session.log)).toBeNull();
+    expect((await sessions.turns.due(session.log)).next).toBeNull();
     for (const id of ['m1', 'm2']) {
       await sessions.submit(session, { content: { ask: id }, messageId: id, source: 'cli' });
     }
-    expect(await sessions.turns.next(session.log)).toMatchObject({
+    expect((await sessions.turns.due(session.log)).next).toMatchObject({
       component: 'agent:echo',
       messageId: 'm1',
       input: { ask: 'm1' },
@@ -238,9 +246,9 @@ describe('the turn that is due', () => {
       ownLog: false,
     });
     await answer(session, 'yes');
-    expect(await sessions.turns.next(session.log)).toMatchObject({ messageId: 'm2' });
+    expect((await sessions.turns.due(session.log)).next).toMatchObject({ messageId: 'm2' });
     await answer(session, 'no');
-    expect(await sessions.turns.next(session.log)).toBeNull();
+    expect((await sessions.turns.due(session.log)).next).toBeNull();
   });
 
   it('is told the conversation before its message', async () => {
@@ -249,7 +257,7 @@ describe('the turn that is due', () => {
     await sessions.submit(session, { content: 'one', messageId: 'm1', source: 'cli' });
     await answer(session, 'first');
     await sessions.submit(session, { content: 'two', messageId: 'm2', source: 'cli' });
-    const task = await sessions.turns.next(session.log);
+    const task = (await sessions.turns.due(session.log)).next;
     await sessions.submit(session, { content: 'three', messageId: 'm3', source: 'cli' });
     expect((await task?.history())?.map(({ content }) => content)).toEqual(['one', 'first']);
   });
@@ -264,7 +272,7 @@ describe('the turn that is due', () => {
       await sessions.submit(session, { content, messageId: id, source: 'cli' });
     }
     await answer(session, 'hello Ann');
-    const task = await sessions.turns.next(session.log);
+    const task = (await sessions.turns.due(session.log)).next;
     expect((await task?.history())?.map(({ content }) => content)).toEqual(['my name is Ann', 'hello Ann']);
   });
 });
@@ -298,7 +306,9 @@ describe('a session whose log was trimmed', () => {
     }
     for (const number of range(1, 5)) {
       const server = number % 2 ? world : world.another();
-      expect(await server.sessions.turns.next(session.log)).toMatchObject({ input: `question ${number}` });
+      expect((await server.sessions.turns.due(session.log)).next).toMatchObject({
+        input: `question ${number}`,
+      });
       await server.answer(session, ...range(1, 60).map((word) => `${number}.${word} `));
     }
     expect(await conversation(world.another(), session)).toHaveLength(10);
@@ -323,7 +333,7 @@ describe('a session whose log was trimmed', () => {
     }
     const fresh = world.another();
     expect(await conversation(fresh, session)).toEqual(range(1, 30).map((number) => `user: new ${number}`));
-    expect(await fresh.sessions.turns.next(session.log)).toMatchObject({ input: 'new 1' });
+    expect((await fresh.sessions.turns.due(session.log)).next).toMatchObject({ input: 'new 1' });
   });
 
   it('has its whole conversation also for a server that looks while another keeps it', async () => {

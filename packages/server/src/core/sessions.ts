@@ -3,15 +3,14 @@ import type { Clock, Head, Logs, Random, Records } from '../ports.ts';
 import { foldLog } from './fold.ts';
 import type { Journal, Retention, RetentionLimits } from './log.ts';
 import { keyOf, logOf, parseLog } from './names.ts';
-import { createSessionState, reduceSession, type SessionState } from './session.ts';
-import type { Task, TaskSource, Workers } from './worker.ts';
+import type { RunState } from './run.ts';
+import { createSessionState, type QueuedMessage, reduceSession, type SessionState } from './session.ts';
+import type { Due, Task, TaskSource, Workers } from './worker.ts';
 
 /** How long a session outlives its last viewer and its last message, in ms. */
 const KEEP_MS = 24 * 3_600_000;
 /** How often the time of sessions with viewers is moved on, in ms. */
 const TOUCH_MS = 3_600_000;
-/** Messages that may wait for their turn. */
-const INBOX = 32;
 /** What was folded since the last checkpoint and makes a new one worth its write: whoever comes next reads less. */
 const CHECKPOINT = { entries: 5_000, bytes: 4 * 1024 * 1024 };
 /** Bytes of session states kept in memory. */
@@ -61,6 +60,8 @@ export interface Sessions {
   }): Promise<OpenSession>;
   /** Stores a message: exactly one turn will answer it, however often it is submitted with one id. */
   submit(session: Session, message: NewMessage): Promise<{ readonly messageId: string }>;
+  /** Ends the turn under way, or else the next one, also when it is paused. The message it answers; `null`: there is none. */
+  abort(session: Session, reason: string): Promise<string | null>;
   /** The fold of its log as it stands now. It goes on changing: take from it what you need at once. */
   state(
     log: string,
@@ -82,6 +83,8 @@ export interface SessionsOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly limits?: RetentionLimits | undefined;
+  /** Messages of a session that may wait for their turn. */
+  readonly inbox: number;
 }
 
 interface Folded {
@@ -100,7 +103,7 @@ interface Checkpoint {
 }
 
 export function createSessions(options: SessionsOptions): Sessions {
-  const { logs, records, journal, workers, clock, random } = options;
+  const { logs, records, journal, workers, clock, random, inbox } = options;
   const viewers = new Map<string, { readonly session: Session; count: number }>();
   /** Least recently used first. Each value is the newest link of a chain, so that one fold at a time touches a state. */
   const folds = new Map<string, Promise<Folded>>();
@@ -124,7 +127,8 @@ export function createSessions(options: SessionsOptions): Sessions {
       const checkpoint = stored?.value as Checkpoint | undefined;
       if (checkpoint?.epoch === epoch && checkpoint.offset + 1 >= oldest && checkpoint.offset <= offset) {
         const position = { epoch, offset: checkpoint.offset };
-        return { state: checkpoint.state, position, checkpoint: checkpoint.offset, bytes: 0 };
+        const state = { ...createSessionState(), ...checkpoint.state }; // an older server knew less
+        return { state, position, checkpoint: checkpoint.offset, bytes: 0 };
       }
       if (oldest > 1 && stored && stored.version !== before) {
         before = stored.version;
@@ -190,19 +194,34 @@ export function createSessions(options: SessionsOptions): Sessions {
 
   async function beforeTrim(log: string, before: number): Promise<number> {
     const folded = await fold(log);
-    const oldestWaiting = folded.state.queue[0]?.offset ?? before;
+    const { queue, paused } = folded.state;
+    const waiting = [...queue, ...paused.map((turn) => turn.message)].map(({ offset }) => offset);
     await saveCheckpoint(log, folded);
-    return Math.min(before, oldestWaiting, folded.position.offset + 1);
+    return Math.min(before, ...waiting, folded.position.offset + 1);
   }
 
-  async function nextTurn(log: string): Promise<Task | null> {
+  async function dueTurns(log: string): Promise<Due> {
     const { state, position } = await fold(log);
-    const [next] = state.queue;
-    const { run } = state;
-    if (!next) return null;
-    const at = { epoch: position.epoch, offset: next.offset - 1 };
-    const page = await logs.read(log, at, { entries: 1, bytes: 1 });
-    if (page.kind === 'reset') return nextTurn(log); // the log was lost in this moment: another one is there now
+    const [first] = state.queue;
+    const { run, paused } = state;
+    const taskAt = (message: QueuedMessage, its: RunState | null): Promise<Task | 'lost' | null> =>
+      taskOf(log, position.epoch, message, its);
+    const waiting = await Promise.all(paused.map((turn) => taskAt(turn.message, turn.run)));
+    const goesOn = waiting.find((task) => task !== 'lost' && task?.runId === first?.runId);
+    const next = first ? (goesOn ?? (await taskAt(first, run))) : null;
+    if (next === 'lost') return dueTurns(log);
+    return { next, paused: waiting.filter((task) => task !== null && task !== 'lost') };
+  }
+
+  /** `lost`: the log was lost in this moment, and another one is there now. `null`: the session's time is over. */
+  async function taskOf(
+    log: string,
+    epoch: string,
+    next: QueuedMessage,
+    run: RunState | null,
+  ): Promise<Task | 'lost' | null> {
+    const page = await logs.read(log, { epoch, offset: next.offset - 1 }, { entries: 1, bytes: 1 });
+    if (page.kind === 'reset') return 'lost';
     const [entry] = page.entries;
     if (!entry) throw new Error(`${log}: message ${next.offset} is queued and gone`);
     const event = eventOf(entry);
@@ -210,7 +229,7 @@ export function createSessions(options: SessionsOptions): Sessions {
     if (event.type !== 'message' || name.kind === 'channel')
       throw new Error(`${log}: ${next.offset} is no message`);
     const stored = await records.get(keyOf.session(name.owner, name.id));
-    if (!stored) return null; // its time is over
+    if (!stored) return null;
     return {
       log,
       ownLog: false,
@@ -223,7 +242,8 @@ export function createSessions(options: SessionsOptions): Sessions {
       state: run,
       async history() {
         const { state: now } = await fold(log);
-        const waiting = new Set(now.queue.map((queued) => queued.messageId));
+        const unanswered = [...now.queue, ...now.paused.map((turn) => turn.message)];
+        const waiting = new Set(unanswered.map((queued) => queued.messageId));
         return now.messages.filter(
           ({ messageId }) => messageId !== next.messageId && !waiting.has(messageId),
         );
@@ -278,10 +298,10 @@ export function createSessions(options: SessionsOptions): Sessions {
       inTurn(session.log, async () => {
         const { state } = await fold(session.log);
         if (state.messages.some((message) => message.messageId === messageId)) return { messageId }; // also when it was trimmed
-        if (state.queue.length >= INBOX) {
+        if (state.queue.length + state.paused.length >= inbox) {
           throw new WireError(
             'inbox_full',
-            `${INBOX} messages of this session wait for their turn. Send it again later.`,
+            `${inbox} messages of this session wait for their turn. Send it again later.`,
           );
         }
         const data = { messageId, runId: `run_${random.id()}`, content, ...(metadata && { metadata }) };
@@ -290,6 +310,14 @@ export function createSessions(options: SessionsOptions): Sessions {
         );
         return { messageId };
       }),
+
+    async abort({ log, component }, reason) {
+      const { state } = await fold(log);
+      const turn = state.queue[0] ?? state.paused.at(-1)?.message;
+      if (!turn) return null;
+      await workers().cancel({ log, component, runId: turn.runId }, reason);
+      return turn.messageId;
+    },
 
     async state(log) {
       const { state, position } = await fold(log);
@@ -311,7 +339,7 @@ export function createSessions(options: SessionsOptions): Sessions {
       return viewers.size;
     },
 
-    turns: { next: nextTurn, async settled() {} },
+    turns: { due: dueTurns, async settled() {} },
     retention: { maxEntries: 100_000, maxBytes: 64 * 1024 * 1024, ...options.limits, beforeTrim },
     close: () => stopTouch(),
   };

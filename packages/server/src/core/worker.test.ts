@@ -3,6 +3,7 @@ import { nth, only, range } from '../../test/pick.ts';
 import { createPuppet } from '../../test/puppet.ts';
 import { createWorkWorld, logOfRun } from '../../test/work.ts';
 import { StoreError } from '../ports.ts';
+import type { Workers } from './worker.ts';
 
 const LEASE_MS = 5_000;
 
@@ -147,13 +148,17 @@ describe('work', () => {
   });
 });
 
+function runOf(runId: string): Parameters<Workers['cancel']>[0] {
+  return { log: logOfRun(runId), component: 'agent:puppet', runId };
+}
+
 describe('a run that is cancelled', () => {
   it('ends at once where it is driven', async () => {
     const world = createWorkWorld();
     const puppet = createPuppet('puppet');
     const { announce, workers } = world.server(puppet);
     await announce('r1');
-    await workers.cancel(logOfRun('r1'), 'r1', 'enough');
+    await workers.cancel(runOf('r1'), 'enough');
     await world.clock.settle();
     expect(nth(await world.entries('r1'), -1)).toMatchObject({
       id: 'r1:end',
@@ -167,7 +172,7 @@ describe('a run that is cancelled', () => {
     const { announce } = world.server(puppet);
     const other = world.server(puppet);
     await announce('r1');
-    await other.workers.cancel(logOfRun('r1'), 'r1', 'enough');
+    await other.workers.cancel(runOf('r1'), 'enough');
     await world.clock.advance(1_600);
     expect(await world.told('r1')).toEqual(['run.started', 'run.ended cancelled']);
   });
@@ -176,7 +181,7 @@ describe('a run that is cancelled', () => {
     const world = createWorkWorld();
     const { workers, announce } = world.server(createPuppet('another'));
     await announce('r1', 'puppet');
-    await workers.cancel(logOfRun('r1'), 'r1', 'never mind');
+    await workers.cancel(runOf('r1'), 'never mind');
     world.server(createPuppet('puppet'));
     await world.clock.advance(2_000);
     expect(await world.told('r1')).toEqual(['run.started', 'run.ended cancelled']);
@@ -188,10 +193,10 @@ describe('a run that is cancelled', () => {
     const { announce, workers } = world.server(puppet);
     await announce('r1');
     await announce('r2');
-    for (let times = 0; times < 3; times++) await workers.cancel(logOfRun('r1'), 'r1', 'enough');
+    for (let times = 0; times < 3; times++) await workers.cancel(runOf('r1'), 'enough');
     nth(puppet.runs, 1).finish();
     await world.clock.settle();
-    await workers.cancel(logOfRun('r2'), 'r2', 'too late');
+    await workers.cancel(runOf('r2'), 'too late');
     await world.clock.advance(2_000);
     expect(await world.told('r1')).toEqual(['run.started', 'run.ended cancelled']);
     expect(await world.told('r2')).toEqual(['run.started', 'run.ended completed']);

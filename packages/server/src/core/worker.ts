@@ -9,6 +9,7 @@ import {
   type Stored,
   StoreError,
 } from '../ports.ts';
+import type { Approvals } from './approvals.ts';
 import { type AbortCause, createDriver } from './driver.ts';
 import { claimLease, type Lease, type LeaseTerms, releaseLease, renewLease } from './lease.ts';
 import type { Journal } from './log.ts';
@@ -40,10 +41,17 @@ export interface Task {
   history(): Promise<readonly HistoryMessage[]>;
 }
 
+/** What there is to do in a log. */
+export interface Due {
+  /** The run to drive; `null`: none. */
+  readonly next: Task | null;
+  /** Runs that wait for answers. */
+  readonly paused: readonly Task[];
+}
+
 /** Where runs come from: a session's messages, or the runs of door 4. */
 export interface TaskSource {
-  /** The run that is due in a log; `null`: none. */
-  next(log: string): Promise<Task | null>;
+  due(log: string): Promise<Due>;
   /** What remains to be done when a log has nothing due. Idempotent. */
   settled(log: string): Promise<void>;
 }
@@ -54,8 +62,8 @@ export interface Workers {
    * moment. `component`: who must be there to do it.
    */
   announce<T>(log: string, component: string, add: () => Promise<T>): Promise<T>;
-  /** Ends a run, durably and idempotently, wherever it is driven and also before it has begun. */
-  cancel(log: string, runId: string, reason: string): Promise<void>;
+  /** Ends a run, durably and idempotently, wherever it is driven, also before it has begun and while it is paused. */
+  cancel(run: Pick<Task, 'log' | 'component' | 'runId'>, reason: string): Promise<void>;
   /** Logs worked on here. */
   readonly active: number;
   /** No new work; what is under way may end until the deadline, then it ends `interrupted`. */
@@ -66,6 +74,7 @@ export interface WorkersOptions {
   readonly logs: Logs;
   readonly records: Records;
   readonly journal: Journal;
+  readonly approvals: Approvals;
   readonly clock: Clock;
   readonly random: Random;
   readonly report: Report;
@@ -106,7 +115,7 @@ interface Active {
  * holder of its lease; everything that is appended bears the lease's token.
  */
 export function createWorkers(options: WorkersOptions): Workers {
-  const { logs, records, clock, random, report, terms, components, sources } = options;
+  const { logs, records, approvals, clock, random, report, terms, components, sources } = options;
   const me = random.id();
   const driver = createDriver(options);
   const active = new Map<string, Active>();
@@ -212,14 +221,18 @@ export function createWorkers(options: WorkersOptions): Workers {
       // From here on no former holder can append, so what is read now is all there is.
       const { token } = held.lease;
       const { head } = await logs.append(log, [], { fence: { run: '', token } });
+      const { epoch } = head;
       while (!closed && !held.lost) {
         mine.again = false;
         const listed = await records.get(keyOf.work(log));
-        const task = await sourceOf(log).next(log);
+        const due = await sourceOf(log).due(log);
+        const { stopped, told } = await lookAt(due.paused, { token, epoch });
+        if (told) continue;
+        const task = stopped ?? due.next;
         if (task) {
           if (closed) return; // it has not begun: another server does it
           if (!listed) await list(log, task.component); // so that it is found if this server dies
-          const fence = { run: task.runId, token, epoch: head.epoch };
+          const fence = { run: task.runId, token, epoch };
           if (!(await perform(task, fence, held))) return;
         } else {
           await sourceOf(log).settled(log);
@@ -235,27 +248,41 @@ export function createWorkers(options: WorkersOptions): Workers {
     }
   }
 
+  async function wishOf({ log, runId }: Task): Promise<string | null> {
+    const stored = await records.get(keyOf.cancel(log, runId));
+    return stored && (stored.value as { reason: string }).reason;
+  }
+
+  /** Tells paused runs what was answered, and finds one that is to end instead. */
+  async function lookAt(
+    paused: readonly Task[],
+    fence: Omit<Fence, 'run'>,
+  ): Promise<{ readonly stopped: Task | null; readonly told: boolean }> {
+    let told = false;
+    for (const task of paused) {
+      if ((await wishOf(task)) !== null) return { stopped: task, told };
+      const component = components.get(task.component);
+      if (component && (await approvals.tell(task, component, fence))) told = true;
+    }
+    return { stopped: null, told };
+  }
+
   /** Drives one run; false when this server has not what it takes. */
   async function perform(task: Task, fence: Fence, held: Held): Promise<boolean> {
     const component = components.get(task.component);
     if (!component) return false;
     begin(held, task.runId);
-    const cancelKey = keyOf.cancel(task.log, task.runId);
-    const wish = async (): Promise<string | null> => {
-      const stored = await records.get(cancelKey);
-      return stored && (stored.value as { reason: string }).reason;
-    };
-    if ((await wish()) !== null) abort(held, 'cancelled');
+    if ((await wishOf(task)) !== null) abort(held, 'cancelled');
     await driver.drive({
       task,
       component,
       fence,
       signal: held.controller.signal,
       cause: () => held.cause,
-      cancelReason: wish,
+      cancelReason: () => wishOf(task),
     });
     held.runId = null;
-    if (held.cause === 'cancelled') await records.remove(cancelKey);
+    if (held.cause === 'cancelled') await records.remove(keyOf.cancel(task.log, task.runId));
     return true;
   }
 
@@ -318,25 +345,27 @@ export function createWorkers(options: WorkersOptions): Workers {
   }
   scanLater();
 
-  return {
-    async announce(log, component, add) {
-      announcing.set(log, (announcing.get(log) ?? 0) + 1);
-      try {
-        await list(log, component);
-        return await add();
-      } finally {
-        const left = (announcing.get(log) ?? 1) - 1;
-        if (left > 0) announcing.set(log, left);
-        else announcing.delete(log);
-        start(log);
-      }
-    },
+  async function announce<T>(log: string, component: string, add: () => Promise<T>): Promise<T> {
+    announcing.set(log, (announcing.get(log) ?? 0) + 1);
+    try {
+      await list(log, component);
+      return await add();
+    } finally {
+      const left = (announcing.get(log) ?? 1) - 1;
+      if (left > 0) announcing.set(log, left);
+      else announcing.delete(log);
+      start(log);
+    }
+  }
 
-    async cancel(log, runId, reason) {
-      await records.put(keyOf.cancel(log, runId), { reason }, { expiresAt: clock.now() + KEEP_MS });
+  return {
+    announce,
+
+    async cancel({ log, component, runId }, reason) {
+      const wish = { expiresAt: clock.now() + KEEP_MS };
+      await announce(log, component, () => records.put(keyOf.cancel(log, runId), { reason }, wish));
       const held = active.get(log)?.held;
       if (held?.runId === runId) abort(held, 'cancelled');
-      else start(log);
     },
 
     get active() {

@@ -27,9 +27,9 @@ describe('join', () => {
       oldest_cursor: 1,
       resync_required: false,
       protocol_version: 1,
-      presence: [],
-      presence_total: 0,
-      health: { status: 'ok', uptime: 12.5 },
+      presence: [{ status: 'online', channels: [], metadata: {} }],
+      presence_total: 1,
+      health: { status: 'ok', uptime: 12.5, clients: 1 },
       policy: { max_payload: MAX_PAYLOAD, max_buffered_bytes: 524_288, heartbeat_ms: 30_000 },
       pending: [],
       turn: null,
@@ -68,9 +68,9 @@ describe('join', () => {
       expect(client.of('error').map(({ code }) => code)).not.toContain('unknown_type');
     }
     const client = await socket('/');
-    await client.send({ type: 'approval_response' });
+    await client.send({ type: 'moderate' });
     expect(client.last('error').code).toBe('unknown_type');
-    expect(methods).not.toContain('approval_response');
+    expect(methods).not.toContain('moderate');
   });
 });
 

@@ -1,13 +1,18 @@
 import {
+  AbortFrame,
+  type Approval,
+  ApprovalResponseFrame,
   type Component,
   GatewayEvent,
+  type Health,
   HEARTBEAT_MS,
   HelloFrame,
   JoinFrame,
-  MAX_PAYLOAD,
+  LeaveFrame,
   MAX_PROTOCOL_VERSION,
   MessageFrame,
   MIN_PROTOCOL_VERSION,
+  type PendingApproval,
   PingFrame,
   PongFrame,
   type ResetReason,
@@ -15,8 +20,12 @@ import {
   WireError,
 } from '@continuo/protocol';
 import { demand } from '../core/access.ts';
+import type { Approvals } from '../core/approvals.ts';
 import { type Feed, type Feeds, WATERMARK_BYTES } from '../core/feed.ts';
+import type { Presences } from '../core/presence.ts';
+import type { SessionState } from '../core/session.ts';
 import type { Session, SessionNow, Sessions } from '../core/sessions.ts';
+import type { Limits } from '../limits.ts';
 import type { Head, Random, Report } from '../ports.ts';
 import { gatewayDialects } from './dialects.ts';
 import { type Handshake, handshakeOf, helloError } from './handshake.ts';
@@ -33,11 +42,14 @@ import {
 
 export interface GatewayDoorOptions {
   readonly sessions: Sessions;
+  readonly approvals: Approvals;
+  readonly presences: Presences;
   readonly feeds: Feeds;
+  readonly limits: Limits;
   readonly random: Random;
   readonly report: Report;
   findComponent(id: string): Component | undefined;
-  health(): { readonly status: string; readonly uptime: number };
+  health(): Health;
 }
 
 interface Conversation {
@@ -45,34 +57,41 @@ interface Conversation {
   clientId: string;
   session: Session | null;
   feed: Feed | null;
-  stopViewing: (() => void) | null;
+  /** What its entering the session is undone with. */
+  leaving: readonly (() => void)[];
   /** Its socket is gone. */
   closed: boolean;
 }
 
-const METHODS: readonly string[] = ['join', 'hello', 'message', 'ping'];
-const POLICY = {
-  max_payload: MAX_PAYLOAD,
-  max_buffered_bytes: WATERMARK_BYTES,
-  max_queued_frames: MAX_QUEUED_FRAMES,
-  heartbeat_ms: HEARTBEAT_MS,
-};
+/** A message of exactly this text ends the turn under way. */
+const STOP = '/stop';
 
 export function createGatewayDoor(options: GatewayDoorOptions): SocketProtocol<Conversation> {
-  const { sessions, feeds, random, report, findComponent, health } = options;
+  const { sessions, approvals, presences, feeds, limits, random, report, findComponent, health } = options;
+  const policy = {
+    max_payload: limits.maxPayloadBytes,
+    max_buffered_bytes: WATERMARK_BYTES,
+    max_queued_frames: MAX_QUEUED_FRAMES,
+    heartbeat_ms: HEARTBEAT_MS,
+  };
 
-  function leave(conversation: Conversation): void {
+  function exit(conversation: Conversation): void {
     conversation.feed?.close();
-    conversation.stopViewing?.();
+    for (const undo of conversation.leaving) undo();
     conversation.feed = null;
-    conversation.stopViewing = null;
+    conversation.leaving = [];
     conversation.session = null;
+  }
+
+  function sessionOf({ session }: Conversation): Session {
+    if (!session) throw new WireError('bad_request', 'Join an agent first: send "join" with its agent_id.');
+    return session;
   }
 
   async function enter(conversation: Conversation, shake: Handshake, request: Answered): Promise<void> {
     const { connection } = conversation;
     const { answer, agentId, sessionId, since, epoch } = shake;
-    const principal = connection.authenticate(shake.token);
+    const principal = await connection.authenticate(shake.token);
     const component = findComponent(agentId);
     if (!component)
       throw new WireError('agent_not_found', `There is no agent "${agentId}". GET /agents lists them.`);
@@ -88,12 +107,15 @@ export function createGatewayDoor(options: GatewayDoorOptions): SocketProtocol<C
     const now = lost || head.offset > 0 ? await sessions.state(session.log) : null;
     const cursor = lost ? (now?.offset ?? 0) : resumed ? since : 0;
     if (conversation.closed) return;
-    const run = now?.state.run;
 
-    leave(conversation);
+    exit(conversation);
     conversation.clientId = shake.clientId ?? conversation.clientId;
     conversation.session = session;
-    conversation.stopViewing = sessions.view(session);
+    const leavePresence = presences.enter(agentId, principal.user, conversation.clientId);
+    conversation.leaving = [sessions.view(session), leavePresence];
+    const { named, total } = await presences.list(agentId, principal);
+    if (conversation.closed) return;
+    const run = now?.state.run;
     connection.send({
       type: answer,
       ...(answer === 'hello_ok' && { protocol: shake.version }),
@@ -109,12 +131,12 @@ export function createGatewayDoor(options: GatewayDoorOptions): SocketProtocol<C
       protocol_version: shake.version,
       server_min_version: MIN_PROTOCOL_VERSION,
       server_max_version: MAX_PROTOCOL_VERSION,
-      presence: [],
-      presence_total: 0,
+      presence: named,
+      presence_total: total,
       health: health(),
-      features: { methods: METHODS, events: GatewayEvent.shape.type.options },
-      policy: POLICY,
-      pending: [],
+      features: { methods: Object.keys(rows), events: GatewayEvent.shape.type.options },
+      policy,
+      pending: now ? pendingOf(now.state) : [],
       turn: run ? { message_id: run.messageId, started_at: run.startedAt / 1000 } : null,
       ...request,
     });
@@ -158,8 +180,9 @@ export function createGatewayDoor(options: GatewayDoorOptions): SocketProtocol<C
   }
 
   async function submit(conversation: Conversation, frame: MessageFrame, request: Answered): Promise<void> {
-    const { connection, session, clientId } = conversation;
-    if (!session) throw new WireError('bad_request', 'Join an agent first: send "join" with its agent_id.');
+    const { connection, clientId } = conversation;
+    const session = sessionOf(conversation);
+    if (frame.content === STOP) return abort(conversation, {}, request);
     const { messageId } = await sessions.submit(session, {
       content: frame.content,
       source: clientId,
@@ -175,10 +198,45 @@ export function createGatewayDoor(options: GatewayDoorOptions): SocketProtocol<C
     });
   }
 
+  async function abort(
+    conversation: Conversation,
+    { reason }: Pick<AbortFrame, 'reason'>,
+    request: Answered,
+  ): Promise<void> {
+    const session = sessionOf(conversation);
+    const { connection } = conversation;
+    const messageId = await sessions.abort(session, reason ?? 'Somebody stopped it.');
+    const answer =
+      messageId === null ? { type: 'no_active_turn' } : { type: 'aborted', message_id: messageId };
+    connection.send({ ...answer, session_id: session.sessionId, ...request });
+  }
+
+  async function resolve(
+    conversation: Conversation,
+    { approval_id, approved, note }: ApprovalResponseFrame,
+    request: Answered,
+  ): Promise<void> {
+    const { owner } = sessionOf(conversation);
+    const { connection, clientId: by } = conversation;
+    const answer = { approved, by, ...(note !== undefined && { note }) };
+    const first = await approvals.resolve(owner, approval_id, answer);
+    connection.send({ type: 'approval_resolved', approval_id, ...first, ...request });
+  }
+
+  function leave(conversation: Conversation, _frame: unknown, request: Answered): void {
+    const { sessionId } = sessionOf(conversation);
+    exit(conversation);
+    conversation.connection.send({ type: 'left', session_id: sessionId, ...request });
+  }
+
   const rows: Readonly<Record<string, Row<Conversation>>> = {
     join: { schema: JoinFrame, inTurn: true, handle: handshake },
     hello: { schema: HelloFrame, inTurn: true, handle: handshake },
     message: { schema: MessageFrame, inTurn: true, handle: submit },
+    abort: { schema: AbortFrame, inTurn: true, handle: abort },
+    message_abort: { schema: AbortFrame, inTurn: true, handle: abort },
+    approval_response: { schema: ApprovalResponseFrame, inTurn: true, handle: resolve },
+    leave: { schema: LeaveFrame, inTurn: true, handle: leave },
     ping: {
       schema: PingFrame,
       handle: ({ connection }, _frame, request) => connection.send({ type: 'pong', ...request }),
@@ -189,20 +247,19 @@ export function createGatewayDoor(options: GatewayDoorOptions): SocketProtocol<C
   return {
     path: '/',
     rows,
-    awaitsFirstFrame: () => true,
     open(connection) {
       return {
         connection,
         clientId: `cli_${random.id()}`,
         session: null,
         feed: null,
-        stopViewing: null,
+        leaving: [],
         closed: false,
       };
     },
     closed(conversation) {
       conversation.closed = true;
-      leave(conversation);
+      exit(conversation);
     },
   };
 }
@@ -212,6 +269,23 @@ function lossOf(since: number, epoch: string | undefined, head: Head): ResetReas
   if (epoch !== undefined && epoch !== head.epoch) return 'epoch';
   if (since > head.offset) return 'ahead';
   return since + 1 < head.oldest ? 'trimmed' : null;
+}
+
+/** The questions of paused turns that nobody has answered. */
+function pendingOf({ paused }: Readonly<SessionState>): readonly PendingApproval[] {
+  return paused.flatMap(({ run }) =>
+    run.approvals.filter(({ answer }) => answer === null).map((open) => pendingApproval(open, run.messageId)),
+  );
+}
+
+function pendingApproval(open: Approval, messageId: string): PendingApproval {
+  const { approvalId, callId, name, args, requestedAt } = open;
+  return {
+    approval_id: approvalId,
+    message_id: messageId,
+    tool_call: { id: callId, name, args },
+    requested_at: requestedAt / 1000,
+  };
 }
 
 /** The session as a whole, in place of entries that cannot be had. */
@@ -236,6 +310,7 @@ function snapshotOf(
       })),
       event_cursor: offset,
       truncated: state.truncated,
+      pending: [...pendingOf(state)],
     },
   };
 }

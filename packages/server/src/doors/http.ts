@@ -2,6 +2,7 @@ import { ERRORS, type ErrorCode, WireError } from '@continuo/protocol';
 import type { Context } from 'hono';
 import type { ZodType } from 'zod';
 import { bearerOf } from '../auth/authenticate.ts';
+import { parseJson } from './json.ts';
 
 /** What the HTTP doors share: credentials, bodies, statuses. */
 
@@ -17,15 +18,15 @@ export function statusOf(code: ErrorCode): number {
 export async function readBody(c: Context): Promise<unknown> {
   const type = c.req.header('content-type') ?? '';
   if (type.startsWith('application/x-www-form-urlencoded') || type.startsWith('multipart/form-data')) {
-    return await c.req.parseBody();
+    try {
+      return await c.req.parseBody();
+    } catch (cause) {
+      throw new WireError('bad_request', 'The body is not the form that its content-type says.', { cause });
+    }
   }
   const text = await c.req.text();
   if (text === '') return {};
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw new WireError('bad_request', 'The body is not JSON.');
-  }
+  return parseJson(text, 'bad_request');
 }
 
 /** Checks a body against its schema; what does not fit is `code`, with the field that is wrong. */

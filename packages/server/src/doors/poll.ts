@@ -229,7 +229,7 @@ export function createPollDoor(options: PollDoorOptions): PollDoor {
 
   routes.post('/register', async (c) => {
     const { client_id, auth_token } = parseBody(PollRegister, await readBody(c), 'bad_request');
-    const principal = authenticate(auth_token ?? credentialOf(c));
+    const principal = await authenticate(auth_token ?? credentialOf(c));
     const clientId = client_id ?? `cli_${random.id()}`;
     return c.json({ client_id: clientId, poll_token: await tokens.sign({ principal, clientId }) });
   });

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { openGateway, type TestGateway } from '../../test/gateway.ts';
 import { only, range } from '../../test/pick.ts';
 import type { TestSocket } from '../../test/socket.ts';
@@ -225,6 +225,25 @@ describe('one consumer, two sockets', () => {
     await client.send(SUBSCRIBE);
     expect(client.closed).toBeNull();
     expect(messagesOf(client)).toEqual(['1', '1+']);
+  });
+});
+
+describe('an ack of nothing', () => {
+  it('P-5 costs no reading, however often it comes and however much is in flight', async () => {
+    const { client, clock, store } = openGateway();
+    const [reader, writer] = [await client('reader'), await client('writer')];
+    await reader.send({ type: 'channel.subscribe', channel: 'news' });
+    for (const number of range(1, 300)) {
+      writer.post({ type: 'channel.publish', channel: 'news', data: 'x', event_id: `e${number}` });
+    }
+    await clock.settle();
+    const reads = vi.spyOn(store.logs, 'read');
+    for (const number of range(1, 200))
+      reader.post({ type: 'message_ack', event_id: `no${number}`, channel: 'news' });
+    await clock.settle();
+    const answers = reader.of('ack_received');
+    expect([answers.length, answers.some(({ ok }) => ok)]).toEqual([200, false]);
+    expect(reads).not.toHaveBeenCalled();
   });
 });
 

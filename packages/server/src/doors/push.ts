@@ -44,7 +44,8 @@ interface Pusher {
   clientId: string;
   /** Whether the server made the id up: then its consumers end with the connection. */
   temporary: boolean;
-  principal: Principal | null;
+  /** Asked for once; `null`: not yet, or refused. */
+  principal: Promise<Principal> | null;
   readonly subscriptions: Map<string, Subscription>;
   /** Its socket is gone. */
   closed: boolean;
@@ -62,11 +63,16 @@ export function createPushDoor(options: PushDoorOptions): SocketProtocol<Pusher>
     pusher.connection.send(request_id === undefined ? frame : { ...frame, request_id });
   }
 
-  function principalOf(pusher: Pusher): Principal {
+  async function principalOf(pusher: Pusher): Promise<Principal> {
     if (!enabled)
       throw new WireError('push_disabled', 'Channels are switched off here. Start the gateway with --push.');
     pusher.principal ??= pusher.connection.authenticate();
-    return pusher.principal;
+    try {
+      return await pusher.principal;
+    } catch (error) {
+      pusher.principal = null;
+      throw error;
+    }
   }
 
   async function drop(pusher: Pusher, channel: string): Promise<void> {
@@ -83,10 +89,10 @@ export function createPushDoor(options: PushDoorOptions): SocketProtocol<Pusher>
     await Promise.all(dropped);
   }
 
-  function authenticate(pusher: Pusher, frame: AuthFrame): void {
-    const principal = pusher.connection.authenticate(frame.token);
+  async function authenticate(pusher: Pusher, frame: AuthFrame): Promise<void> {
+    const principal = await pusher.connection.authenticate(frame.token);
     void dropAll(pusher);
-    pusher.principal = principal;
+    pusher.principal = Promise.resolve(principal);
     if (frame.client_id !== undefined) {
       pusher.clientId = frame.client_id;
       pusher.temporary = false;
@@ -96,10 +102,10 @@ export function createPushDoor(options: PushDoorOptions): SocketProtocol<Pusher>
   }
 
   async function subscribe(pusher: Pusher, frame: SubscribeFrame): Promise<void> {
-    const { connection, clientId, temporary } = pusher;
     const { channel, since, epoch, delivery = true, echo = false } = frame;
-    const principal = principalOf(pusher);
+    const principal = await principalOf(pusher);
     demand(principal, 'read', 'channels', channel);
+    const { connection, clientId, temporary } = pusher;
     await drop(pusher, channel);
     const log = logOf.channel(channel);
     const head = await channels.open(channel);
@@ -155,7 +161,7 @@ export function createPushDoor(options: PushDoorOptions): SocketProtocol<Pusher>
 
   async function publish(pusher: Pusher, frame: PublishFrame): Promise<void> {
     const { channel, data, event_id: eventId } = frame;
-    const principal = principalOf(pusher);
+    const principal = await principalOf(pusher);
     demand(principal, 'publish', 'channels', channel);
     const source = sourceOf(principal.user, pusher.clientId);
     const published = await channels.publish(channel, { data, source, eventId });
@@ -171,7 +177,7 @@ export function createPushDoor(options: PushDoorOptions): SocketProtocol<Pusher>
 
   async function acknowledge(pusher: Pusher, frame: AckFrame): Promise<void> {
     const { event_id: eventId, channel } = frame;
-    principalOf(pusher);
+    await principalOf(pusher);
     const named = channel === undefined ? null : (pusher.subscriptions.get(channel)?.attachment ?? null);
     const attachment = channel === undefined ? inFlight(pusher, eventId) : named;
     const ok = (await attachment?.ack(eventId)) ?? false;
@@ -187,7 +193,7 @@ export function createPushDoor(options: PushDoorOptions): SocketProtocol<Pusher>
 
   async function unsubscribe(pusher: Pusher, frame: { channel: string } & Answered): Promise<void> {
     const { channel } = frame;
-    principalOf(pusher);
+    await principalOf(pusher);
     const ok = pusher.subscriptions.has(channel);
     await drop(pusher, channel);
     answer(pusher, frame, { type: 'channel.unsubscribed', channel, ok });
@@ -209,10 +215,10 @@ export function createPushDoor(options: PushDoorOptions): SocketProtocol<Pusher>
   return {
     path: '/ws',
     rows,
-    awaitsFirstFrame: (connection) => !connection.isAuthenticated(),
     open(connection) {
       const clientId = `cli_${random.id()}`;
       connection.send({ type: 'connected', client_id: clientId });
+      connection.authenticate().catch(() => {}); // the frame that needs it is told why
       return {
         connection,
         clientId,

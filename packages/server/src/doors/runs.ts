@@ -56,8 +56,8 @@ export function createRunsDoor(options: RunsDoorOptions): Hono {
 
   type Find = (c: Context) => Component;
   /** Who asks comes first: what there is is nobody else's business. */
-  function entitled(c: Context, find: Find): { component: Component; principal: Principal } {
-    const principal = authenticate(credentialOf(c));
+  async function entitled(c: Context, find: Find): Promise<{ component: Component; principal: Principal }> {
+    const principal = await authenticate(credentialOf(c));
     const component = find(c);
     demand(principal, 'write', 'agents', component.id);
     return { component, principal };
@@ -75,6 +75,7 @@ export function createRunsDoor(options: RunsDoorOptions): Hono {
       ...(state &&
         STATUS[state.status] === 'ERROR' && { error_type: errorTypeOf(state.status), error: state.reason }),
       events: entries.map((entry) => toRun(entry, run.sessionId)),
+      events_truncated: (entries[0]?.offset ?? 1) > 1,
       messages: [
         { role: 'user' as const, content: run.input },
         ...(content ? [{ role: 'assistant' as const, content }] : []),
@@ -85,7 +86,7 @@ export function createRunsDoor(options: RunsDoorOptions): Hono {
   }
 
   async function resume(c: Context, find: Find): Promise<Response> {
-    const { component, principal } = entitled(c, find);
+    const { component, principal } = await entitled(c, find);
     const { last_event_index: last, session_id } = parseBody(ResumeRequest, await readBody(c), 'invalid');
     const run = await runs.find(principal.user, component, c.req.param('runId') ?? '');
     const to = streams.open(c);
@@ -136,7 +137,7 @@ export function createRunsDoor(options: RunsDoorOptions): Hono {
   }
 
   async function start(c: Context, find: Find): Promise<Response> {
-    const { component, principal } = entitled(c, find);
+    const { component, principal } = await entitled(c, find);
     const { user } = principal;
     const request = parseBody(RunRequest, await readBody(c), 'invalid');
     const { message: input, session_id: sessionId } = request;
@@ -144,7 +145,7 @@ export function createRunsDoor(options: RunsDoorOptions): Hono {
     if (request.stream) {
       const to = streams.open(c);
       const left = (): void => {
-        const cancelled = workers.cancel(run.log, run.runId, 'Its client has gone.');
+        const cancelled = workers.cancel(run, 'Its client has gone.');
         cancelled.catch((error: unknown) => report(`cancelling ${run.runId}`, error));
       };
       streams.follow(run, head, { after: 0, to, ...(!request.background && { left }) });
@@ -164,18 +165,18 @@ export function createRunsDoor(options: RunsDoorOptions): Hono {
       if (!component) throw new WireError('not_found', `${kind[0]?.toUpperCase()}${kind.slice(1)} not found`);
       return component;
     };
-    routes.get(`/${kind}s`, (c) => {
-      authenticate(credentialOf(c));
+    routes.get(`/${kind}s`, async (c) => {
+      await authenticate(credentialOf(c));
       return c.json(known.map((component) => describe(component, storeName)));
     });
-    routes.get(`/${kind}s/:id`, (c) => {
-      authenticate(credentialOf(c));
+    routes.get(`/${kind}s/:id`, async (c) => {
+      await authenticate(credentialOf(c));
       return c.json(describe(find(c), storeName));
     });
     routes.post(`/${kind}s/:id/runs`, (c) => start(c, find));
     routes.post(`/${kind}s/:id/runs/:runId/resume`, (c) => resume(c, find));
     routes.get(`/${kind}s/:id/runs/:runId`, async (c) => {
-      const { component, principal } = entitled(c, find);
+      const { component, principal } = await entitled(c, find);
       const run = await runs.find(principal.user, component, c.req.param('runId'));
       const sessionId = c.req.query('session_id');
       if (!run || (sessionId !== undefined && sessionId !== run.sessionId)) {

@@ -7,6 +7,10 @@ import { StoreError } from '../ports.ts';
 
 const PATHS: readonly SocketPath[] = ['/', '/ws'];
 
+function nested(levels: number): string {
+  return '['.repeat(levels) + ']'.repeat(levels);
+}
+
 describe.each(PATHS)('frames on %s', (path) => {
   it.each([
     ['that is no JSON', 'hello', 'bad_frame'],
@@ -20,6 +24,10 @@ describe.each(PATHS)('frames on %s', (path) => {
     ['of an unknown type', '{"type":"dance"}', 'unknown_type'],
     ['of a type that every object has', '{"type":"constructor"}', 'unknown_type'],
     ['of a type that is no type', '{"type":"__proto__"}', 'unknown_type'],
+    ['that nobody could walk through', `{"type":"ping","x":${nested(50_000)}}`, 'bad_frame'],
+    ['of one level too many', `{"type":"ping","x":${nested(100)}}`, 'bad_frame'],
+    ['whose request_id is a thing', `{"type":"ping","request_id":${nested(2)}}`, 'bad_frame'],
+    ['whose request_id is long', `{"type":"ping","request_id":"${'x'.repeat(201)}"}`, 'bad_frame'],
   ])('L-12 a frame %s gets an error, and the connection stays', async (_what, text, code) => {
     const { socket } = openGateway();
     const client = await socket(path);
@@ -45,6 +53,14 @@ describe.each(PATHS)('frames on %s', (path) => {
     await client.reject(why);
     expect(only(client.take())).toMatchObject({ type: 'error', code });
     await client.send({ type: 'ping' });
+    expect(client.take()).toEqual([{ type: 'pong' }]);
+  });
+
+  it('L-12 brackets within a text are no levels', async () => {
+    const { socket } = openGateway();
+    const client = await socket(path);
+    client.take();
+    await client.send({ type: 'ping', x: `"\\"${'[{'.repeat(500)}`, y: [[[]]] });
     expect(client.take()).toEqual([{ type: 'pong' }]);
   });
 
@@ -195,6 +211,14 @@ describe('the time until the first frame', () => {
     expect(client.closed).toBeNull();
   });
 
+  it('G-2 is not made longer by a ping', async () => {
+    const { socket, clock } = openGateway({ tokens: TWO_PEOPLE });
+    const clients = [await socket('/'), await socket('/ws')];
+    for (const client of clients) await client.send({ type: 'ping' });
+    await clock.advance(10_000);
+    expect(clients.map(({ closed }) => closed?.code)).toEqual([4408, 4408]);
+  });
+
   it('P-1 has no end on /ws where no token is required', async () => {
     const { socket, clock } = openGateway();
     const client = await socket('/ws');
@@ -211,6 +235,25 @@ describe('the time until the first frame', () => {
     ];
     await clock.advance(10_000);
     expect([nobody, wrong, alice].map(({ closed }) => closed?.code)).toEqual([4408, 4408, undefined]);
+  });
+});
+
+describe('a client that does not read what it is answered', () => {
+  it('L-5 is not read from above 2 MiB of that, and then is again', async () => {
+    const { socket, clock } = openGateway();
+    const client = await socket('/');
+    client.peer.stall();
+    const frame = { type: 'dance'.repeat(10), request_id: 'x'.repeat(200) };
+    for (let count = 0; count < 20_000; count++) client.post(frame);
+    await clock.settle();
+    expect([client.paused, client.peer.bufferedBytes < 2.1 * 1024 * 1024]).toEqual([true, true]);
+    for (let drains = 0; drains < 10; drains++) {
+      client.peer.drain();
+      await clock.settle();
+    }
+    client.peer.drain();
+    await clock.settle();
+    expect([client.paused, client.of('error').length]).toEqual([false, 20_000]);
   });
 });
 

@@ -1,12 +1,26 @@
-import { ERRORS, type ErrorCode, HANDSHAKE_MS, MAX_PAYLOAD, WireError } from '@continuo/protocol';
+import { ERRORS, type ErrorCode, WireError } from '@continuo/protocol';
 import type { ZodType } from 'zod';
 import type { Authenticate } from '../auth/authenticate.ts';
 import type { Principal } from '../core/access.ts';
-import type { Clock, Peer, Report } from '../ports.ts';
+import type { Limits } from '../limits.ts';
+import type { Clock, Peer, Random, Report } from '../ports.ts';
 import { StoreError } from '../ports.ts';
+import { parseJson } from './json.ts';
 
 /** Frames of one socket that may be worked on or wait; beyond, nothing more is read from it. */
 export const MAX_QUEUED_FRAMES = 1_000;
+/** Bytes of answers a client may leave unread: above, nothing more is read from it. Feeds stop long before. */
+const UNREAD_BYTES = 2 * 1024 * 1024;
+/** Over how long clients are told to come back when the server goes, in ms, and how soon at the earliest. */
+const GOAWAY_SPREAD_MS = 5_000;
+const GOAWAY_MIN_MS = 200;
+
+/** Characters of a `request_id`: it comes back with the answer. */
+const MAX_REQUEST_ID = 200;
+
+function isRequestId(value: unknown): value is string | number {
+  return typeof value === 'number' || (typeof value === 'string' && value.length <= MAX_REQUEST_ID);
+}
 
 /** One kind of frame that clients send. */
 export interface Row<State> {
@@ -18,15 +32,13 @@ export interface Row<State> {
 
 /** What an answer repeats of its request. */
 export interface Answered {
-  readonly request_id?: unknown;
+  readonly request_id?: string | number;
 }
 
 /** What is spoken on one path. */
 export interface SocketProtocol<State> {
   readonly path: string;
   readonly rows: Readonly<Record<string, Row<State>>>;
-  /** Whether a socket without its first frame is closed after {@link HANDSHAKE_MS}. */
-  awaitsFirstFrame(connection: Connection): boolean;
   open(connection: Connection): State;
   closed(state: State): Promise<void> | void;
 }
@@ -45,27 +57,30 @@ export interface SocketRequest {
 export class Connection {
   readonly peer: Peer;
   readonly #credential: string | undefined;
-  readonly #authenticate: Authenticate;
+  readonly #deps: ConnectionDeps;
+  #stopExpiry: (() => void) | null = null;
+  /** Called when it is known who this is. */
+  onceKnown: () => void = () => {};
 
-  constructor(peer: Peer, credential: string | undefined, authenticate: Authenticate) {
+  constructor(peer: Peer, credential: string | undefined, deps: ConnectionDeps) {
     this.peer = peer;
     this.#credential = credential;
-    this.#authenticate = authenticate;
+    this.#deps = deps;
   }
 
-  /** Who this is, by the token of a frame or of the upgrade. Throws `unauthorized`. */
-  authenticate(token?: string): Principal {
-    return this.#authenticate(token ?? this.#credential);
-  }
-
-  /** Whether what came with the upgrade already says who it is. */
-  isAuthenticated(): boolean {
-    try {
-      this.#authenticate(this.#credential);
-      return true;
-    } catch {
-      return false; // the frame that needs it is told why
-    }
+  /**
+   * Who this is, by the token of a frame or of the upgrade. Throws `unauthorized`. When the token's time is over, so is
+   * the connection's, unless another token was presented meanwhile.
+   */
+  async authenticate(token?: string): Promise<Principal> {
+    const { authenticate, clock } = this.#deps;
+    const principal = await authenticate(token ?? this.#credential);
+    this.onceKnown();
+    this.#stopExpiry?.();
+    const { expiresAt } = principal;
+    this.#stopExpiry =
+      expiresAt === undefined ? null : clock.schedule(expiresAt, () => this.close('unauthorized'));
+    return principal;
   }
 
   send(frame: object): void {
@@ -74,8 +89,19 @@ export class Connection {
 
   /** Ends the connection as the error table says. */
   close(code: ErrorCode): void {
+    this.dispose();
     this.peer.close(ERRORS[code].close, code);
   }
+
+  dispose(): void {
+    this.#stopExpiry?.();
+    this.#stopExpiry = null;
+  }
+}
+
+interface ConnectionDeps {
+  readonly authenticate: Authenticate;
+  readonly clock: Clock;
 }
 
 export interface Inbound {
@@ -89,6 +115,9 @@ export interface SocketDoor {
   /** Whether a path takes sockets. */
   has(path: string): boolean;
   open(peer: Peer, request: SocketRequest): Inbound;
+  /** Tells every client when to come back, each another time, and closes its socket. */
+  drain(): void;
+  readonly size: number;
   /** Resolves when what closed sockets left to store is stored. */
   settled(): Promise<void>;
 }
@@ -96,12 +125,16 @@ export interface SocketDoor {
 export interface SocketDoorOptions {
   readonly protocols: readonly SocketProtocol<unknown>[];
   readonly authenticate: Authenticate;
+  readonly limits: Limits;
   readonly clock: Clock;
+  readonly random: Random;
   readonly report: Report;
 }
 
 /** Owns every socket: frames in order, their checks, errors in one form, a bound on what waits. */
-export function createSocketDoor({ protocols, authenticate, clock, report }: SocketDoorOptions): SocketDoor {
+export function createSocketDoor(options: SocketDoorOptions): SocketDoor {
+  const { protocols, authenticate, limits, clock, random, report } = options;
+  const open = new Set<Connection>();
   const byPath = new Map(protocols.map((protocol) => [protocol.path, protocol]));
 
   /** The path on which a type of frame is spoken, if not on this one. */
@@ -126,13 +159,35 @@ export function createSocketDoor({ protocols, authenticate, clock, report }: Soc
     open(peer, request) {
       const protocol = byPath.get(request.path);
       if (!protocol) throw new Error(`no door at ${request.path}`);
-      const connection = new Connection(peer, request.credential, authenticate);
-      return new SocketInbound(connection, protocol, request, { clock, report, otherDoor, left });
+      const connection = new Connection(peer, request.credential, { authenticate, clock });
+      open.add(connection);
+      return new SocketInbound(connection, protocol, request, {
+        limits,
+        clock,
+        report,
+        otherDoor,
+        left(done) {
+          open.delete(connection);
+          connection.dispose();
+          left(done);
+        },
+      });
+    },
+    drain() {
+      for (const connection of open) {
+        const retryAfterMs = Math.round(GOAWAY_MIN_MS + random.next() * (GOAWAY_SPREAD_MS - GOAWAY_MIN_MS));
+        connection.send({ type: 'goaway', retry_after_ms: retryAfterMs });
+        connection.close('draining');
+      }
+    },
+    get size() {
+      return open.size;
     },
   };
 }
 
 interface InboundDeps {
+  readonly limits: Limits;
   readonly clock: Clock;
   readonly report: Report;
   otherDoor(type: string, path: string): string | undefined;
@@ -148,6 +203,12 @@ class SocketInbound implements Inbound {
   #waiting: string[] = [];
   #underWay = 0;
   #inTurn = false;
+  /** Frames taken in the second that began at `windowAt`: above the limit the rest waits for the next. */
+  #taken = 0;
+  #windowAt = 0;
+  #stopWindow: (() => void) | null = null;
+  /** Its client does not read what it was answered. */
+  #isUnread = false;
   #paused = false;
   #over = false;
   #stopDeadline: (() => void) | null = null;
@@ -163,20 +224,63 @@ class SocketInbound implements Inbound {
     this.#request = request;
     this.#deps = deps;
     this.#state = protocol.open(connection);
-    if (protocol.awaitsFirstFrame(connection)) {
-      const { clock } = deps;
-      this.#stopDeadline = clock.schedule(clock.now() + HANDSHAKE_MS, () =>
-        connection.close('handshake_timeout'),
-      );
-    }
+    const { clock, limits } = deps;
+    this.#stopDeadline = clock.schedule(clock.now() + limits.handshakeMs, () =>
+      connection.close('handshake_timeout'),
+    );
+    connection.onceKnown = () => this.#dropDeadline();
+  }
+
+  #dropDeadline(): void {
+    this.#stopDeadline?.();
+    this.#stopDeadline = null;
   }
 
   receive(text: string): void {
     if (this.#over) return;
-    if (this.#inTurn) {
+    if (this.#isHeld() || this.#isOverRate()) {
       this.#waiting.push(text);
       this.#checkFlow();
     } else this.#take(text);
+  }
+
+  /** Whether the next frame must wait: for its turn, for the next second, or until its client takes the answers it has. */
+  #isHeld(): boolean {
+    if (this.#inTurn || this.#stopWindow !== null || this.#isUnread) return true;
+    const { peer } = this.#connection;
+    if (peer.bufferedBytes < UNREAD_BYTES) return false;
+    this.#isUnread = true;
+    peer.onceDrained(this.#onDrained);
+    return true;
+  }
+
+  readonly #onDrained = (): void => {
+    this.#isUnread = false;
+    this.#drainWaiting();
+  };
+
+  /** Counts a frame; when there were too many in this second, those that follow wait for the next. */
+  #isOverRate(): boolean {
+    const { clock, limits } = this.#deps;
+    const now = clock.now();
+    if (now - this.#windowAt >= 1_000) {
+      this.#windowAt = now;
+      this.#taken = 0;
+    }
+    if (this.#taken++ < limits.framesPerSecond) return false;
+    this.#stopWindow = clock.schedule(this.#windowAt + 1_000, () => {
+      this.#stopWindow = null;
+      this.#drainWaiting();
+    });
+    return true;
+  }
+
+  #drainWaiting(): void {
+    while (!this.#isHeld() && !this.#over && this.#waiting.length > 0) {
+      if (this.#isOverRate()) break;
+      this.#take(this.#waiting.shift() ?? '');
+    }
+    this.#checkFlow();
   }
 
   reject(why: 'binary' | 'too_large'): void {
@@ -186,7 +290,7 @@ class SocketInbound implements Inbound {
         ? new WireError('bad_frame', 'Frames are text: one JSON object each.')
         : new WireError(
             'too_large',
-            `A frame has at most ${MAX_PAYLOAD} bytes. Send less, or a reference to it.`,
+            `A frame has at most ${this.#deps.limits.maxPayloadBytes} bytes. Send less, or a reference to it.`,
           );
     this.#refuse(error, undefined);
   }
@@ -195,21 +299,26 @@ class SocketInbound implements Inbound {
     if (this.#over) return;
     this.#over = true;
     this.#waiting = [];
-    this.#stopDeadline?.();
+    this.#dropDeadline();
+    this.#stopWindow?.();
     this.#deps.left(this.#protocol.closed(this.#state));
   }
 
   #take(text: string): void {
     let frame: unknown;
     try {
-      frame = JSON.parse(text);
-    } catch {
-      return this.#refuse(new WireError('bad_frame', 'The frame is not JSON.'), undefined);
+      frame = parseJson(text, 'bad_frame');
+    } catch (error) {
+      return this.#refuse(error, undefined);
     }
     if (typeof frame !== 'object' || frame === null || Array.isArray(frame)) {
       return this.#refuse(new WireError('bad_frame', 'A frame is one JSON object.'), undefined);
     }
     const { type, request_id: requestId } = frame as { type?: unknown; request_id?: unknown };
+    if (requestId !== undefined && !isRequestId(requestId)) {
+      const problem = `"request_id" is a number, or text of at most ${MAX_REQUEST_ID} characters.`;
+      return this.#refuse(new WireError('bad_frame', problem), undefined);
+    }
     const row =
       typeof type === 'string' && Object.hasOwn(this.#protocol.rows, type)
         ? this.#protocol.rows[type]
@@ -224,12 +333,10 @@ class SocketInbound implements Inbound {
         requestId,
       );
     }
-    this.#stopDeadline?.();
-    this.#stopDeadline = null;
     this.#handle(row, parsed.data as never, requestId);
   }
 
-  #handle(row: Row<unknown>, frame: never, requestId: unknown): void {
+  #handle(row: Row<unknown>, frame: never, requestId: string | number | undefined): void {
     let done: Promise<void> | void;
     try {
       done = row.handle(this.#state, frame, requestId === undefined ? {} : { request_id: requestId });
@@ -244,20 +351,14 @@ class SocketInbound implements Inbound {
       .catch((error: unknown) => this.#refuse(error, requestId))
       .finally(() => {
         this.#underWay--;
-        if (row.inTurn) {
-          this.#inTurn = false;
-          while (!this.#inTurn && !this.#over) {
-            const next = this.#waiting.shift();
-            if (next === undefined) break;
-            this.#take(next);
-          }
-        }
-        this.#checkFlow();
+        if (row.inTurn) this.#inTurn = false;
+        this.#drainWaiting();
       });
   }
 
   #checkFlow(): void {
-    const full = this.#waiting.length + this.#underWay >= MAX_QUEUED_FRAMES;
+    const held = this.#stopWindow !== null || this.#isUnread;
+    const full = held || this.#waiting.length + this.#underWay >= MAX_QUEUED_FRAMES;
     if (full === this.#paused) return;
     this.#paused = full;
     if (full) this.#request.pause();

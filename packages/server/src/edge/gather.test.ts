@@ -132,13 +132,13 @@ describe('a peer that gathers what it writes', () => {
     expect(drained).toBe(1);
   });
 
-  it('L-5 forgets whom it was to tell before', async () => {
+  it('L-5 tells everybody who waits: a socket has many feeds', async () => {
     const { peer } = createPipe();
     const told: string[] = [];
     peer.onceDrained(() => told.push('first'));
     peer.onceDrained(() => told.push('second'));
     await settle();
-    expect(told).toEqual(['second']);
+    expect(told).toEqual(['first', 'second']);
   });
 
   it('closes after what was sent, once, and is silent then', async () => {

@@ -29,7 +29,7 @@ export class GatheredPeer implements Peer {
   readonly #close: (code: number, reason: string) => void;
   #pending: Uint8Array[] = [];
   #pendingBytes = 0;
-  #onDrained: (() => void) | null = null;
+  #onDrained: Set<() => void> | null = null;
   #closed = false;
 
   constructor({ id, wire, socket, close }: GatheredOptions) {
@@ -51,7 +51,8 @@ export class GatheredPeer implements Peer {
   }
 
   onceDrained(run: () => void): void {
-    this.#onDrained = run;
+    this.#onDrained ??= new Set();
+    this.#onDrained.add(run);
     // What is buffered drains with an event only when the socket was full: a tick with nothing to wait for is looked at.
     if (!this.#socket.writableNeedDrain) setImmediate(() => this.#drained());
   }
@@ -83,8 +84,8 @@ export class GatheredPeer implements Peer {
 
   #drained(): void {
     if (this.#socket.writableNeedDrain) return;
-    const run = this.#onDrained;
+    const waiting = this.#onDrained;
     this.#onDrained = null;
-    run?.();
+    for (const run of waiting ?? []) run();
   }
 }

@@ -93,6 +93,19 @@ async function ask(options: RequestOptions, body = ''): Promise<IncomingMessage>
   return response;
 }
 
+/** Sends text as it is, and returns what comes back before the connection is closed, or within a moment. */
+async function raw(text: string): Promise<string> {
+  const socket = connect(port, '127.0.0.1');
+  let answer = '';
+  socket.on('data', (chunk) => {
+    answer += chunk.toString();
+  });
+  socket.write(text);
+  await once(socket, 'data');
+  socket.destroy();
+  return answer;
+}
+
 describe('an upgrade', () => {
   it.each([
     ['of a page of another site', '/', { headers: { origin: 'https://evil.example' } }, 403],
@@ -113,6 +126,28 @@ describe('an upgrade', () => {
       expect(await next()).toMatchObject({ type: 'connected' });
     },
   );
+
+  it.each([
+    ['//', '127.0.0.1', 404],
+    ['http://[', '127.0.0.1', 404],
+    ['/nowhere?token=%', '127.0.0.1', 404],
+    ['//', 'evil.example', 403],
+    ['/', '127.0.0.1:bad port', 403],
+  ])('L-14 whose URL is %s and whose Host is %s is refused', async (url, host, status) => {
+    const answer = await raw(
+      `GET ${url} HTTP/1.1\r\nHost: ${host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
+        'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n',
+    );
+    expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+  });
+
+  it.each([
+    ['GET / HTTP/1.1\r\nHost: 127.0.0.1:bad port\r\n\r\n'],
+    ['GET / HTTP/1.1\r\nHost: a b\r\n\r\n'],
+    ['GET /health HTTP/1.0\r\n\r\n'],
+  ])('L-14 a request that is none is answered: %j', async (request) => {
+    expect(await raw(request)).toMatch(/^HTTP\/1.1 4/);
+  });
 
   it('that is broken off is no harm', async () => {
     const socket = connect(port, '127.0.0.1');

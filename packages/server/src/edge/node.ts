@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { HEARTBEAT_MS, MAX_PAYLOAD } from '@continuo/protocol';
-import { getRequestListener } from '@hono/node-server';
+import { getRequestListener, RequestError } from '@hono/node-server';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { Clock, EventStream, OpenStream, Peer, Report } from '../ports.ts';
@@ -67,7 +67,9 @@ export function createNodeEdge(options: NodeEdgeOptions): NodeEdge {
   const listener = getRequestListener((request, env) => options.fetch(request, env), {
     overrideGlobalObjects: false,
     errorHandler(error) {
+      if (error instanceof RequestError) return new Response(`${error.message}\n`, { status: 400 });
       report('a request', error);
+      return new Response('Something went wrong here. It was noted; try again.\n', { status: 500 });
     },
   });
   const server = createServer((incoming, outgoing) => {
@@ -85,15 +87,15 @@ export function createNodeEdge(options: NodeEdgeOptions): NodeEdge {
 
   server.on('upgrade', (request: IncomingMessage, stream: Duplex, head: Buffer) => {
     stream.on('error', () => stream.destroy()); // a client that goes away in the handshake
-    const url = new URL(request.url ?? '/', 'http://localhost');
+    const [path = '/', query = ''] = (request.url ?? '/').split('?', 2);
     const { host, origin, authorization } = request.headers;
-    const refusal = options.refuseUpgrade({ path: url.pathname, host, origin });
+    const refusal = options.refuseUpgrade({ path, host, origin });
     if (refusal) return refuse(stream, refusal.status, refusal.message);
     webSockets.handleUpgrade(request, stream, head, (ws) => {
       accept(ws, stream as Socket['stream'], {
-        path: url.pathname,
+        path,
         authorization,
-        queryToken: url.searchParams.get('token') ?? undefined,
+        queryToken: new URLSearchParams(query).get('token') ?? undefined,
         pause: () => ws.pause(),
         resume: () => ws.resume(),
       });

@@ -226,6 +226,12 @@ function createMemoryLogs(options: MemoryStoreOptions): Logs & { sweep(): void }
       if (log) log.keepUntil = until;
     },
 
+    async find(name, id) {
+      const log = find(name);
+      const offset = log?.ids.get(id);
+      return log && offset !== undefined ? { epoch: log.epoch, offset } : null;
+    },
+
     sweep() {
       for (const name of all.keys()) find(name);
     },

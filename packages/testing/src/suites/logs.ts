@@ -378,6 +378,20 @@ export const logsSuite: readonly StoreCase[] = [
     },
   },
   {
+    id: 'ST-14',
+    title: 'an id is found where its entry is, and nowhere once that is trimmed',
+    async run(fixture) {
+      const { logs } = await fixture.open();
+      const { head } = await logs.append('a', drafts(1, 5));
+      deepEqual(await logs.find('a', 'e4'), { epoch: head.epoch, offset: 4 });
+      equal(await logs.find('a', 'e6'), null);
+      equal(await logs.find('b', 'e4'), null);
+      await logs.trim('a', 4);
+      equal(await logs.find('a', 'e3'), null);
+      deepEqual(await logs.find('a', 'e4'), { epoch: head.epoch, offset: 4 });
+    },
+  },
+  {
     id: 'ST-13',
     title: 'heads answers in the order asked',
     async run(fixture) {

@@ -247,6 +247,11 @@ export function createEngine(db: DatabaseSync): Engine {
           const log = findLog(name, request.now);
           return log ? toHead(log) : null;
         });
+      case 'find': {
+        const log = findLog(request.log, request.now);
+        const offset = log && offsetOf(log.id, request.id);
+        return log && offset !== undefined ? { epoch: log.epoch, offset } : null;
+      }
       case 'trim':
         trim(request.log, request.before);
         return null;

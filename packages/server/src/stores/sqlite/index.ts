@@ -215,6 +215,7 @@ function createLogs(ask: Ask, clock: Clock, maxDataBytes: number): Logs {
       return toPage(log, after.offset, reply);
     },
     heads: (logs) => ask({ kind: 'heads', logs, now: clock.now() }),
+    find: (log, id) => ask({ kind: 'find', log, id, now: clock.now() }),
     async trim(log, before) {
       await ask({ kind: 'trim', log, before });
     },

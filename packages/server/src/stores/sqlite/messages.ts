@@ -45,6 +45,7 @@ export type Request =
       readonly now: number;
     }
   | { readonly kind: 'heads'; readonly logs: readonly string[]; readonly now: number }
+  | { readonly kind: 'find'; readonly log: string; readonly id: string; readonly now: number }
   | { readonly kind: 'trim'; readonly log: string; readonly before: number }
   | { readonly kind: 'keep'; readonly log: string; readonly until: number }
   | { readonly kind: 'get'; readonly key: string; readonly now: number }
@@ -88,6 +89,7 @@ export interface Replies {
     | { readonly refused: 'fenced' | 'ended' };
   read: ReadReply;
   heads: readonly (HeadRow | null)[];
+  find: { readonly epoch: string; readonly offset: number } | null;
   trim: null;
   keep: null;
   get: RecordRow | null;

@@ -1,0 +1,40 @@
+import { type ErrorCode, WireError } from '@continuo/protocol';
+
+/** Levels of arrays and objects in what a peer sends: deeper, and whoever walks through it would run out of stack. */
+const MAX_DEPTH = 100;
+
+/** Parses what a peer sent. Throws `code` when it is not JSON, or nested too deep. */
+export function parseJson(text: string, code: ErrorCode): unknown {
+  if (text.length > MAX_DEPTH * 2 && isDeep(text))
+    throw new WireError(code, `JSON may be nested ${MAX_DEPTH} levels deep, no more.`);
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new WireError(code, 'This is not JSON.');
+  }
+}
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+
+function isDeep(text: string): boolean {
+  let depth = 0;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === QUOTE) at = endOfString(text, at);
+    else if (code === 0x5b || code === 0x7b) {
+      if (++depth > MAX_DEPTH) return true;
+    } else if (code === 0x5d || code === 0x7d) depth--;
+  }
+  return false;
+}
+
+/** The closing quote of the string that begins at `from`. */
+function endOfString(text: string, from: number): number {
+  for (let at = text.indexOf('"', from + 1); at >= 0; at = text.indexOf('"', at + 1)) {
+    let escapes = 0;
+    while (text.charCodeAt(at - 1 - escapes) === BACKSLASH) escapes++;
+    if (escapes % 2 === 0) return at;
+  }
+  return text.length;
+}
