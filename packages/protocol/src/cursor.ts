@@ -19,6 +19,16 @@ export interface Position {
 /** Why a position could not be served: the log was lost, was trimmed past it, or never reached it. */
 export type ResetReason = 'epoch' | 'trimmed' | 'ahead';
 
+/** Why the entries after a position cannot all be had of a log that stands at `head`; `null`: they can. */
+export function lossOf(
+  { epoch, offset }: Cursor,
+  head: { readonly epoch: string; readonly offset: number; readonly oldest: number },
+): ResetReason | null {
+  if (epoch !== undefined && epoch !== head.epoch) return 'epoch';
+  if (offset > head.offset) return 'ahead';
+  return offset + 1 < head.oldest ? 'trimmed' : null;
+}
+
 /**
  * A lost position. Reading goes on after `to`; whatever lay between `from` and `to` cannot be had any more.
  * Every door shows it to its client: it is never swallowed.

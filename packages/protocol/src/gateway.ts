@@ -10,6 +10,10 @@ export const ClientMadeId = z
   .max(200)
   .regex(/^[^\p{Cc}\p{Cs}]+$/u, 'must be printable text');
 
+/** What a client may put into a request to find its answer by. */
+export const RequestId = z.union([z.string().max(200), z.number()]);
+export type RequestId = z.infer<typeof RequestId>;
+
 const Offset = z.int().min(0);
 
 export const JoinFrame = z.object({
@@ -259,7 +263,7 @@ export const ErrorFrame = z.looseObject({
   type: z.literal('error'),
   code: z.string(),
   message: z.string(),
-  request_id: z.unknown().optional(),
+  request_id: RequestId.optional(),
 });
 export type ErrorFrame = z.infer<typeof ErrorFrame>;
 

@@ -4,6 +4,7 @@ export {
   type Cursor,
   decodeVectorCursor,
   encodeVectorCursor,
+  lossOf,
   type Position,
   type Reset,
   type ResetReason,
@@ -53,6 +54,7 @@ export {
   PongFrame,
   Presence,
   ReplayFrame,
+  RequestId,
   SnapshotFrame,
   SnapshotMessage,
 } from './gateway.ts';
@@ -86,6 +88,7 @@ export {
   PollSubscribe,
   PublishedFrame,
   PublishFrame,
+  type PushServerFrame,
   SubscribedFrame,
   SubscribeFrame,
   UnsubscribedFrame,

@@ -1,9 +1,9 @@
 import { z } from 'zod';
-import { ClientMadeId } from './gateway.ts';
+import { ClientMadeId, type ErrorFrame, RequestId } from './gateway.ts';
 
 /** Door 2: channels, over `/ws` and over `/api/push/poll/*`. */
 
-const request = { request_id: z.union([z.string().max(200), z.number()]).optional() };
+const request = { request_id: RequestId.optional() };
 
 export const ChannelName = z
   .string()
@@ -57,15 +57,17 @@ export const AckFrame = z.object({
 });
 export type AckFrame = z.infer<typeof AckFrame>;
 
-const answered = { request_id: z.unknown().optional() };
+const answered = { request_id: RequestId.optional() };
 
 export const ConnectedFrame = z.object({ type: z.literal('connected'), client_id: z.string() });
+export type ConnectedFrame = z.infer<typeof ConnectedFrame>;
 export const AuthenticatedFrame = z.object({
   type: z.literal('authenticated'),
   client_id: z.string(),
   subject: z.string(),
   ...answered,
 });
+export type AuthenticatedFrame = z.infer<typeof AuthenticatedFrame>;
 export const SubscribedFrame = z.object({
   type: z.literal('channel.subscribed'),
   channel: z.string(),
@@ -85,6 +87,7 @@ export const UnsubscribedFrame = z.object({
   ok: z.boolean(),
   ...answered,
 });
+export type UnsubscribedFrame = z.infer<typeof UnsubscribedFrame>;
 export const PublishedFrame = z.object({
   type: z.literal('channel.published'),
   channel: z.string(),
@@ -94,6 +97,7 @@ export const PublishedFrame = z.object({
   sequence: z.int(),
   ...answered,
 });
+export type PublishedFrame = z.infer<typeof PublishedFrame>;
 export const AckReceivedFrame = z.object({
   type: z.literal('ack_received'),
   event_id: z.string(),
@@ -101,6 +105,7 @@ export const AckReceivedFrame = z.object({
   ok: z.boolean(),
   ...answered,
 });
+export type AckReceivedFrame = z.infer<typeof AckReceivedFrame>;
 
 export const ChannelMessageFrame = z.object({
   type: z.literal('channel_message'),
@@ -151,3 +156,16 @@ export const PollAck = z.object({
   channel: ChannelName.optional(),
 });
 export const PollSubscribe = z.object({ poll_token: z.string(), channel: ChannelName });
+
+/** What a client reads on door 2's socket. */
+export type PushServerFrame =
+  | ConnectedFrame
+  | AuthenticatedFrame
+  | SubscribedFrame
+  | UnsubscribedFrame
+  | PublishedFrame
+  | AckReceivedFrame
+  | ChannelMessageFrame
+  | ChannelResetFrame
+  | ErrorFrame
+  | { readonly type: 'pong' };

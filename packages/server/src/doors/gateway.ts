@@ -9,6 +9,7 @@ import {
   HelloFrame,
   JoinFrame,
   LeaveFrame,
+  lossOf,
   MAX_PROTOCOL_VERSION,
   MessageFrame,
   MIN_PROTOCOL_VERSION,
@@ -26,7 +27,7 @@ import type { Presences } from '../core/presence.ts';
 import type { SessionState } from '../core/session.ts';
 import type { Session, SessionNow, Sessions } from '../core/sessions.ts';
 import type { Limits } from '../limits.ts';
-import type { Head, Random, Report } from '../ports.ts';
+import type { Random, Report } from '../ports.ts';
 import { gatewayDialects } from './dialects.ts';
 import { type Handshake, handshakeOf, helloError } from './handshake.ts';
 import {
@@ -103,7 +104,7 @@ export function createGatewayDoor(options: GatewayDoorOptions): SocketProtocol<C
       component: name,
       sessionId,
     });
-    const lost = resumed ? lossOf(since, epoch, head) : null;
+    const lost = resumed ? lossOf({ offset: since, ...(epoch !== undefined && { epoch }) }, head) : null;
     const now = lost || head.offset > 0 ? await sessions.state(session.log) : null;
     const cursor = lost ? (now?.offset ?? 0) : resumed ? since : 0;
     if (conversation.closed) return;
@@ -116,9 +117,7 @@ export function createGatewayDoor(options: GatewayDoorOptions): SocketProtocol<C
     const { named, total } = await presences.list(agentId, principal);
     if (conversation.closed) return;
     const run = now?.state.run;
-    connection.send({
-      type: answer,
-      ...(answer === 'hello_ok' && { protocol: shake.version }),
+    const joined = {
       session_id: session.sessionId,
       agent_id: agentId,
       resumed,
@@ -131,7 +130,7 @@ export function createGatewayDoor(options: GatewayDoorOptions): SocketProtocol<C
       protocol_version: shake.version,
       server_min_version: MIN_PROTOCOL_VERSION,
       server_max_version: MAX_PROTOCOL_VERSION,
-      presence: named,
+      presence: [...named],
       presence_total: total,
       health: health(),
       features: { methods: Object.keys(rows), events: GatewayEvent.shape.type.options },
@@ -139,7 +138,9 @@ export function createGatewayDoor(options: GatewayDoorOptions): SocketProtocol<C
       pending: now ? pendingOf(now.state) : [],
       turn: run ? { message_id: run.messageId, started_at: run.startedAt / 1000 } : null,
       ...request,
-    });
+    };
+    if (answer === 'joined') connection.send({ type: 'joined', ...joined });
+    else connection.send({ type: 'hello_ok', protocol: shake.version, ...joined });
     if (lost && now) connection.send(snapshotOf(session, now, lost));
 
     const { replay, event } = gatewayDialects(connection.peer.wire);
@@ -173,7 +174,7 @@ export function createGatewayDoor(options: GatewayDoorOptions): SocketProtocol<C
       connection.send(
         frame.type === 'hello'
           ? { ...helloError(refusal), ...request }
-          : { type: 'error', code, message, ...details, ...request },
+          : { ...details, type: 'error', code, message, ...request },
       );
       connection.close(code);
     }
@@ -206,9 +207,9 @@ export function createGatewayDoor(options: GatewayDoorOptions): SocketProtocol<C
     const session = sessionOf(conversation);
     const { connection } = conversation;
     const messageId = await sessions.abort(session, reason ?? 'Somebody stopped it.');
-    const answer =
-      messageId === null ? { type: 'no_active_turn' } : { type: 'aborted', message_id: messageId };
-    connection.send({ ...answer, session_id: session.sessionId, ...request });
+    const answered = { session_id: session.sessionId, ...request };
+    if (messageId === null) connection.send({ type: 'no_active_turn', ...answered });
+    else connection.send({ type: 'aborted', message_id: messageId, ...answered });
   }
 
   async function resolve(
@@ -264,15 +265,8 @@ export function createGatewayDoor(options: GatewayDoorOptions): SocketProtocol<C
   };
 }
 
-/** Why the entries after a position cannot all be had; `null` when they can. */
-function lossOf(since: number, epoch: string | undefined, head: Head): ResetReason | null {
-  if (epoch !== undefined && epoch !== head.epoch) return 'epoch';
-  if (since > head.offset) return 'ahead';
-  return since + 1 < head.oldest ? 'trimmed' : null;
-}
-
 /** The questions of paused turns that nobody has answered. */
-function pendingOf({ paused }: Readonly<SessionState>): readonly PendingApproval[] {
+function pendingOf({ paused }: Readonly<SessionState>): PendingApproval[] {
   return paused.flatMap(({ run }) =>
     run.approvals.filter(({ answer }) => answer === null).map((open) => pendingApproval(open, run.messageId)),
   );
@@ -310,7 +304,7 @@ function snapshotOf(
       })),
       event_cursor: offset,
       truncated: state.truncated,
-      pending: [...pendingOf(state)],
+      pending: pendingOf(state),
     },
   };
 }

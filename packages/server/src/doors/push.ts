@@ -1,9 +1,13 @@
 import {
   AckFrame,
   AuthFrame,
+  type ChannelResetFrame,
+  lossOf,
   PingFrame,
   PongFrame,
   PublishFrame,
+  type PushServerFrame,
+  type RequestId,
   type Reset,
   SubscribeFrame,
   UnsubscribeFrame,
@@ -16,7 +20,7 @@ import type { Consumers } from '../core/consumers.ts';
 import type { Feed, Feeds } from '../core/feed.ts';
 import { keyOf, logOf } from '../core/names.ts';
 import type { Tails } from '../core/tail.ts';
-import type { Head, Random, Report } from '../ports.ts';
+import type { Random, Report } from '../ports.ts';
 import { channelDialects, sourceOf } from './dialects.ts';
 import type { Connection, Row, SocketProtocol } from './socket.ts';
 
@@ -52,15 +56,15 @@ interface Pusher {
 }
 
 interface Answered {
-  readonly request_id?: string | number | undefined;
+  readonly request_id?: RequestId | undefined;
 }
 
 export function createPushDoor(options: PushDoorOptions): SocketProtocol<Pusher> {
   const { channels, consumers, feeds, tails, random, report, enabled } = options;
 
-  function answer(pusher: Pusher, request: Answered, frame: object): void {
+  function answer(pusher: Pusher, request: Answered, frame: PushServerFrame): void {
     const { request_id } = request;
-    pusher.connection.send(request_id === undefined ? frame : { ...frame, request_id });
+    pusher.connection.send({ ...frame, ...(request_id !== undefined && { request_id }) });
   }
 
   async function principalOf(pusher: Pusher): Promise<Principal> {
@@ -132,7 +136,7 @@ export function createPushDoor(options: PushDoorOptions): SocketProtocol<Pusher>
       cursor: after.offset,
       oldest_cursor: head.oldest,
       epoch: after.epoch,
-      recovered: isKept(after, head) && !attachment?.reset,
+      recovered: lossOf(after, head) === null && !attachment?.reset,
     });
     if (attachment?.reset) connection.send(resetFrame(channel, attachment.reset));
     const { first, again } = channelDialects(connection.peer.wire);
@@ -235,11 +239,6 @@ export function createPushDoor(options: PushDoorOptions): SocketProtocol<Pusher>
   };
 }
 
-/** Whether everything after a position is still there. */
-function isKept(after: { epoch: string; offset: number }, head: Head): boolean {
-  return after.epoch === head.epoch && after.offset + 1 >= head.oldest && after.offset <= head.offset;
-}
-
-export function resetFrame(channel: string, { reason, from, to }: Reset): object {
+export function resetFrame(channel: string, { reason, from, to }: Reset): ChannelResetFrame {
   return { type: 'channel.reset', channel, reason, from: from.offset, to: to.offset, epoch: to.epoch };
 }

@@ -1,4 +1,13 @@
-import { ERRORS, type ErrorCode, WireError } from '@continuo/protocol';
+import {
+  ERRORS,
+  type ErrorCode,
+  type GatewayServerFrame,
+  type HelloErrorFrame,
+  type HelloOkFrame,
+  type PushServerFrame,
+  RequestId,
+  WireError,
+} from '@continuo/protocol';
 import type { ZodType } from 'zod';
 import type { Authenticate } from '../auth/authenticate.ts';
 import type { Principal } from '../core/access.ts';
@@ -15,13 +24,6 @@ const UNREAD_BYTES = 2 * 1024 * 1024;
 const GOAWAY_SPREAD_MS = 5_000;
 const GOAWAY_MIN_MS = 200;
 
-/** Characters of a `request_id`: it comes back with the answer. */
-const MAX_REQUEST_ID = 200;
-
-function isRequestId(value: unknown): value is string | number {
-  return typeof value === 'number' || (typeof value === 'string' && value.length <= MAX_REQUEST_ID);
-}
-
 /** One kind of frame that clients send. */
 export interface Row<State> {
   readonly schema: ZodType;
@@ -32,8 +34,11 @@ export interface Row<State> {
 
 /** What an answer repeats of its request. */
 export interface Answered {
-  readonly request_id?: string | number;
+  readonly request_id?: RequestId;
 }
+
+/** All that a server says over a socket by itself; what feeds say is encoded by their dialects. */
+export type ServerFrame = GatewayServerFrame | HelloOkFrame | HelloErrorFrame | PushServerFrame;
 
 /** What is spoken on one path. */
 export interface SocketProtocol<State> {
@@ -83,7 +88,7 @@ export class Connection {
     return principal;
   }
 
-  send(frame: object): void {
+  send(frame: ServerFrame): void {
     this.peer.send(this.peer.wire.frame(JSON.stringify(frame)));
   }
 
@@ -314,11 +319,13 @@ class SocketInbound implements Inbound {
     if (typeof frame !== 'object' || frame === null || Array.isArray(frame)) {
       return this.#refuse(new WireError('bad_frame', 'A frame is one JSON object.'), undefined);
     }
-    const { type, request_id: requestId } = frame as { type?: unknown; request_id?: unknown };
-    if (requestId !== undefined && !isRequestId(requestId)) {
-      const problem = `"request_id" is a number, or text of at most ${MAX_REQUEST_ID} characters.`;
+    const { type, request_id } = frame as { type?: unknown; request_id?: unknown };
+    const parsedId = RequestId.optional().safeParse(request_id);
+    if (!parsedId.success) {
+      const problem = '"request_id" is a number, or text of at most 200 characters.';
       return this.#refuse(new WireError('bad_frame', problem), undefined);
     }
+    const requestId = parsedId.data;
     const row =
       typeof type === 'string' && Object.hasOwn(this.#protocol.rows, type)
         ? this.#protocol.rows[type]
@@ -336,7 +343,7 @@ class SocketInbound implements Inbound {
     this.#handle(row, parsed.data as never, requestId);
   }
 
-  #handle(row: Row<unknown>, frame: never, requestId: string | number | undefined): void {
+  #handle(row: Row<unknown>, frame: never, requestId: RequestId | undefined): void {
     let done: Promise<void> | void;
     try {
       done = row.handle(this.#state, frame, requestId === undefined ? {} : { request_id: requestId });
@@ -373,11 +380,11 @@ class SocketInbound implements Inbound {
       : new WireError('unknown_type', `Unknown message type: ${type.slice(0, 100)}`);
   }
 
-  #refuse(error: unknown, requestId: unknown): void {
+  #refuse(error: unknown, requestId: RequestId | undefined): void {
     if (this.#over) return;
     const { code, message, details } = toWireError(error, this.#deps.report);
     const answered = requestId === undefined ? {} : { request_id: requestId };
-    this.#connection.send({ type: 'error', code, message, ...details, ...answered });
+    this.#connection.send({ ...details, type: 'error', code, message, ...answered });
     if (code === 'unauthorized') this.#connection.close(code);
   }
 }

@@ -1,4 +1,11 @@
-import { type Draft, type Entry, MAX_ENTRY_DATA } from '@continuo/protocol';
+import {
+  type Cursor,
+  type Draft,
+  type Entry,
+  lossOf,
+  MAX_ENTRY_DATA,
+  type ResetReason,
+} from '@continuo/protocol';
 import { createMemoryBus } from '../buses/memory.ts';
 import {
   type Appended,
@@ -159,12 +166,7 @@ function createMemoryLogs(options: MemoryStoreOptions): Logs & { sweep(): void }
     };
   }
 
-  function lost(
-    name: string,
-    reason: 'epoch' | 'trimmed' | 'ahead',
-    from: { epoch?: string; offset: number },
-    head: Head,
-  ): LostPosition {
+  function lost(name: string, reason: ResetReason, from: Cursor, head: Head): LostPosition {
     return {
       kind: 'reset',
       reset: { log: name, reason, from, to: { epoch: head.epoch, offset: head.oldest - 1 } },
@@ -179,9 +181,8 @@ function createMemoryLogs(options: MemoryStoreOptions): Logs & { sweep(): void }
     async read(name, after, limit): Promise<Page | LostPosition> {
       const log = find(name);
       const head = log ? headOf(log) : { epoch: '', offset: 0, oldest: 1, bytes: 0, ended: false, fence: 0 };
-      if (after.epoch !== undefined && after.epoch !== head.epoch) return lost(name, 'epoch', after, head);
-      if (after.offset > head.offset) return lost(name, 'ahead', after, head);
-      if (after.offset + 1 < head.oldest) return lost(name, 'trimmed', after, head);
+      const reason = lossOf(after, head);
+      if (reason) return lost(name, reason, after, head);
       const entries: Entry[] = [];
       let bytes = 0;
       for (let index = after.offset + 1 - head.oldest; index < (log?.entries.length ?? 0); index++) {

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import { lossOf } from '@continuo/protocol';
 import type { EntryRow, HeadRow, ReadReply, RecordRow, Replies, Reply, Request } from './messages.ts';
 
 /** The store's SQL, on one connection. Every batch is one transaction: its requests happen in order, or none does. */
@@ -149,14 +150,8 @@ export function createEngine(db: DatabaseSync): Engine {
     const log = findLog(request.log, request.now);
     const { epoch, head, oldest, ended } = log ?? { epoch: '', head: 0, oldest: 1, ended: 0 };
     const { after } = request;
-    const reset =
-      request.epoch !== null && request.epoch !== epoch
-        ? 'epoch'
-        : after > head
-          ? 'ahead'
-          : after + 1 < oldest
-            ? 'trimmed'
-            : null;
+    const at = { offset: after, ...(request.epoch !== null && { epoch: request.epoch }) };
+    const reset = lossOf(at, { epoch, offset: head, oldest });
     const rows: EntryRow[] = [];
     let bytes = 0;
     if (log && !reset) {
