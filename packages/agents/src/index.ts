@@ -1,7 +1,13 @@
 import type { Component } from '@continuo/protocol';
-import { echoAgent, slowAgent, storytellerAgent } from './demo/agents.ts';
+import { clerkAgent, echoAgent, slowAgent, storytellerAgent } from './demo/agents.ts';
 import { storyTeam } from './demo/team.ts';
 
 /** Scripted agents that need no model: for trying the gateway, and for its tests. */
-export const demoAgents: readonly Component[] = [echoAgent, slowAgent, storytellerAgent, storyTeam];
-export { echoAgent, slowAgent, storyTeam, storytellerAgent };
+export const demoAgents: readonly Component[] = [
+  echoAgent,
+  slowAgent,
+  storytellerAgent,
+  clerkAgent,
+  storyTeam,
+];
+export { clerkAgent, echoAgent, slowAgent, storyTeam, storytellerAgent };

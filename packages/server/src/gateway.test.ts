@@ -2,6 +2,7 @@ import { createFakeClock, createSeededRandom } from '@continuo/testing';
 import { describe, expect, it } from 'vitest';
 import { echo } from '../test/agents.ts';
 import { ALICE, eventsOf, openGateway, TWO_PEOPLE } from '../test/gateway.ts';
+import { range } from '../test/pick.ts';
 import { createGateway } from './gateway.ts';
 import { createMemoryStore } from './stores/memory.ts';
 
@@ -157,6 +158,19 @@ describe('closing a gateway', () => {
     await clock.advance(20_000);
     await store.close();
     expect(clock.timers).toBe(0);
+  });
+
+  it('G-23 tells every client when to come back, each another time within five seconds, and closes', async () => {
+    const world = openGateway();
+    const clients = await Promise.all(range(1, 50).map(() => world.join()));
+    const device = await world.client('device');
+    await Promise.all([world.gateway.close(), world.clock.advance(100)]);
+    const times = [...clients, device].map((client) => client.last('goaway').retry_after_ms);
+    expect(new Set(times).size).toBeGreaterThan(45);
+    expect(Math.min(...times)).toBeGreaterThanOrEqual(200);
+    expect(Math.max(...times)).toBeLessThanOrEqual(5_000);
+    expect(clients.map(({ closed }) => closed?.code)).toEqual(clients.map(() => 4503));
+    expect(device.closed?.code).toBe(4503);
   });
 
   it('stores what comes too late for it, for another server to answer', async () => {

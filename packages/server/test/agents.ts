@@ -73,4 +73,24 @@ export const talkative: Component = {
   },
 };
 
-export const AGENTS: readonly Component[] = [echo, slow, pair, chain, talkative];
+/** Asks before it does what it is told: once for each word, all at once. */
+export const clerk: Component = {
+  kind: 'agent',
+  id: 'clerk',
+  name: 'Clerk',
+  deltaJoinMs: 0,
+  async *run({ input, approvals }) {
+    const words = String(input).split(' ');
+    if (approvals.length === 0) {
+      yield { type: 'text.delta', text: 'May I? ' };
+      for (const word of words) {
+        yield { type: 'approval.requested', callId: word, name: 'do', args: { what: word } };
+      }
+      return;
+    }
+    const done = approvals.filter(({ answer }) => answer?.approved).map(({ callId }) => callId);
+    yield { type: 'text.delta', text: `Done: ${done.join(' ') || 'nothing'}` };
+  },
+};
+
+export const AGENTS: readonly Component[] = [echo, slow, pair, chain, talkative, clerk];

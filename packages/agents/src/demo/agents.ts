@@ -52,6 +52,31 @@ export const slowAgent: Component = {
   demo: true,
 };
 
+/** Asks a person before it does what it was told, and waits for the answer as long as it takes. */
+async function* clerk({ input, approvals }: RunContext): AsyncGenerator<AgentOutput> {
+  const what = textOf(input);
+  const asked = approvals.at(-1);
+  if (!asked) {
+    yield { type: 'text.delta', text: `I can do that: ${what}. May I? ` };
+    yield { type: 'approval.requested', callId: 'errand', name: 'run_errand', args: { what } };
+    return;
+  }
+  const { approved = false, note } = asked.answer ?? {};
+  yield { type: 'text.delta', text: approved ? `Done: ${what}.` : 'Then I leave it.' };
+  if (note) yield { type: 'text.delta', text: ` You said: ${note}` };
+}
+
+export const clerkAgent: Component = {
+  kind: 'agent',
+  id: 'clerk',
+  name: 'Clerk',
+  description: 'Asks for your approval before it does what you said.',
+  run: clerk,
+  deltaJoinMs: 0,
+  onInterrupt: 'restart',
+  demo: true,
+};
+
 export const storytellerAgent: Component = {
   kind: 'agent',
   id: 'storyteller',

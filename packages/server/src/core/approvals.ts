@@ -52,10 +52,11 @@ export function createApprovals(options: {
     },
 
     async resolve(owner, approvalId, answer) {
-      const key = keyOf.approval(owner, approvalId);
+      const key = approvalId.isWellFormed() ? keyOf.approval(owner, approvalId) : null;
       for (let tries = 0; tries < TRIES; tries++) {
-        const stored = approvalId.isWellFormed() ? await records.get(key) : null;
-        if (!stored) throw new WireError('not_found', `There is no approval "${approvalId}" to answer.`);
+        const stored = key === null ? null : await records.get(key);
+        if (key === null || !stored)
+          throw new WireError('not_found', `There is no approval "${approvalId}" to answer.`);
         const record = stored.value as ApprovalRecord;
         const { log, component, answer: first } = record;
         if (first && first.approved !== answer.approved) {

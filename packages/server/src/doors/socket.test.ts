@@ -238,6 +238,32 @@ describe('the time until the first frame', () => {
   });
 });
 
+describe('a client that sends more than a second may have', () => {
+  it('G-24 is answered at the rate it may have, in order, and loses nothing', async () => {
+    const { socket, clock } = openGateway({ limits: { framesPerSecond: 100 } });
+    const client = await socket('/');
+    for (const request_id of range(1, 250)) client.post({ type: 'dance', request_id });
+    await clock.settle();
+    expect([client.of('error').length, client.paused]).toEqual([100, true]);
+    await clock.advance(999);
+    expect(client.of('error')).toHaveLength(100);
+    await clock.advance(1);
+    expect([client.of('error').length, client.paused]).toEqual([200, true]);
+    await clock.advance(1_000);
+    expect(client.of('error').map(({ request_id }) => request_id)).toEqual(range(1, 250));
+    expect(client.paused).toBe(false);
+  });
+
+  it('G-24 does not hold up another', async () => {
+    const { socket, clock } = openGateway({ limits: { framesPerSecond: 10 } });
+    const [loud, quiet] = [await socket('/'), await socket('/')];
+    for (const request_id of range(1, 50)) loud.post({ type: 'dance', request_id });
+    await clock.settle();
+    await quiet.send({ type: 'ping' });
+    expect(quiet.of('pong')).toHaveLength(1);
+  });
+});
+
 describe('a client that does not read what it is answered', () => {
   it('L-5 is not read from above 2 MiB of that, and then is again', async () => {
     const { socket, clock } = openGateway();
