@@ -1,8 +1,14 @@
 import { parseArgs } from 'node:util';
+import { soakChurn } from './churn.ts';
+import { soakDrain } from './drain.ts';
 import { soakKill } from './kill.ts';
 
 /** `npm run soak -- NAME`: the full form of what `npm test` runs short. Figures go to docs/reliability.md. */
-const SOAKS: Readonly<Record<string, () => Promise<void>>> = { kill: soakKill };
+const SOAKS: Readonly<Record<string, () => Promise<void>>> = {
+  kill: soakKill,
+  churn: soakChurn,
+  drain: soakDrain,
+};
 
 const { positionals } = parseArgs({ allowPositionals: true });
 const [name = ''] = positionals;

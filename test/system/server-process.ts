@@ -22,16 +22,17 @@ export interface ServerProcessOptions {
   readonly port?: number;
   readonly args?: readonly string[];
   readonly nodeArgs?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 const COMMAND = fileURLToPath(new URL('../../packages/cli/bin/continuo.js', import.meta.url));
 
 export async function startServer(options: ServerProcessOptions): Promise<ServerProcess> {
-  const { store, port = 0, args = [], nodeArgs = [] } = options;
+  const { store, port = 0, args = [], nodeArgs = [], env = {} } = options;
   const child = spawn(
     process.execPath,
     [...nodeArgs, COMMAND, 'serve', '--push', '--quiet', '--store', store, '--port', String(port), ...args],
-    { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, NODE_OPTIONS: '' } },
+    { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env, NODE_OPTIONS: '' } },
   );
   let output = '';
   let errors = '';

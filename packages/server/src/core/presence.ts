@@ -1,10 +1,11 @@
 import type { Presence } from '@continuo/protocol';
 import type { Clock, Random, Records, Report } from '../ports.ts';
-import type { Principal, Scope } from './access.ts';
+import type { Principal } from './access.ts';
 import { keyOf } from './names.ts';
 
-/** Clients one answer names; the rest is only counted. */
+/** Up to here an answer names everybody; where more are there, only some of them. */
 const NAMED = 100;
+const NAMED_OF_MANY = 20;
 /** Clients one server tells the others of. */
 const TOLD = 1_000;
 /** How soon the others learn what changed here, and how old what is known of them may be, in ms. */
@@ -22,8 +23,15 @@ interface Client {
   readonly since: number;
 }
 
+interface LocalClient extends Client {
+  sockets: number;
+}
+
 /** The record `presence/<server>`: who is there, by agent. */
 type Told = Readonly<Record<string, readonly Client[]>>;
+
+/** The clients that one asker may see. */
+type Circle = Map<string, LocalClient>;
 
 export interface Presences {
   /** Somebody is there, until the returned function is called. */
@@ -38,6 +46,12 @@ export interface Presences {
   close(): Promise<void>;
 }
 
+const keyOfClient = ({ user, clientId }: Pick<Client, 'user' | 'clientId'>): string =>
+  JSON.stringify([user, clientId]);
+/** Who sees all of an agent's clients sees this circle, everybody else the one of its own user. */
+const allOf = (agentId: string): string => JSON.stringify([agentId]);
+const ownOf = (agentId: string, user: string): string => JSON.stringify([agentId, user]);
+
 /** Who is there. A hint, as old as a second where others are concerned: nothing is decided by it. */
 export function createPresences(options: {
   readonly records: Records;
@@ -47,7 +61,9 @@ export function createPresences(options: {
 }): Presences {
   const { records, clock, random, report } = options;
   const me = keyOf.presence(random.id());
-  const here = new Map<string, Map<string, Client & { count: number }>>();
+  /** By agent, and by agent and user. */
+  const circles = new Map<string, Circle>();
+  const agents = new Set<string>();
   let size = 0;
   let changed = false;
   let toldAt = 0;
@@ -59,8 +75,8 @@ export function createPresences(options: {
     if (size === 0) return records.remove(me);
     const told: Record<string, Client[]> = {};
     let room = TOLD;
-    for (const [agentId, clients] of here) {
-      const some = [...clients.values()].slice(0, room);
+    for (const agentId of agents) {
+      const some = [...(circles.get(allOf(agentId))?.values() ?? [])].slice(0, room);
       room -= some.length;
       told[agentId] = some.map(({ user, clientId, since }) => ({ user, clientId, since }));
     }
@@ -91,48 +107,73 @@ export function createPresences(options: {
     return others.told;
   }
 
+  function add(circle: string, key: string, client: LocalClient): void {
+    const clients = circles.get(circle);
+    if (clients) clients.set(key, client);
+    else circles.set(circle, new Map([[key, client]]));
+  }
+
+  function remove(circle: string, key: string): void {
+    const clients = circles.get(circle);
+    clients?.delete(key);
+    if (clients?.size === 0) circles.delete(circle);
+  }
+
   return {
     enter(agentId, user, clientId) {
-      const clients = here.get(agentId) ?? new Map<string, Client & { count: number }>();
-      here.set(agentId, clients);
-      const key = `${user} ${clientId}`;
-      const known = clients.get(key);
-      const client = known ?? { user, clientId, since: clock.now(), count: 0 };
-      if (!known) {
-        clients.set(key, client);
+      const key = keyOfClient({ user, clientId });
+      const [all, own] = [allOf(agentId), ownOf(agentId, user)];
+      let client = circles.get(own)?.get(key);
+      if (!client) {
+        client = { user, clientId, since: clock.now(), sockets: 0 };
+        add(all, key, client);
+        add(own, key, client);
+        agents.add(agentId);
         size++;
         changed = true;
       }
-      client.count++;
+      client.sockets++;
+      const entered = client;
       let isThere = true;
       return () => {
         if (!isThere) return;
         isThere = false;
-        if (--client.count > 0) return;
-        clients.delete(key);
-        if (clients.size === 0) here.delete(agentId);
+        if (--entered.sockets > 0) return;
+        remove(all, key);
+        remove(own, key);
+        if (!circles.has(all)) agents.delete(agentId);
         size--;
         changed = true;
       };
     },
 
     async list(agentId, { user, scopes }) {
-      const seesAll = scopes.has('admin' satisfies Scope);
-      const named: Presence[] = [];
-      const keys = new Set<string>();
-      let total = 0;
-      const add = ({ user: whose, clientId }: Client): void => {
-        const key = `${whose} ${clientId}`;
-        if ((!seesAll && whose !== user) || keys.has(key)) return;
-        keys.add(key);
-        total++;
-        if (named.length === NAMED) return;
-        const seconds = clock.now() / 1_000;
-        named.push({ client_id: clientId, status: 'online', last_seen: seconds, metadata: {}, channels: [] });
-      };
       const elsewhere = await toldByOthers();
-      for (const client of here.get(agentId)?.values() ?? []) add(client);
-      for (const told of elsewhere) for (const client of told[agentId] ?? []) add(client);
+      const seesAll = scopes.has('admin');
+      const here = circles.get(seesAll ? allOf(agentId) : ownOf(agentId, user));
+      const there = new Map<string, Client>();
+      for (const told of elsewhere) {
+        for (const client of told[agentId] ?? []) {
+          const key = keyOfClient(client);
+          if ((seesAll || client.user === user) && !here?.has(key)) there.set(key, client);
+        }
+      }
+      const total = (here?.size ?? 0) + there.size;
+      const most = total > NAMED ? NAMED_OF_MANY : NAMED;
+      const named: Presence[] = [];
+      for (const clients of [here, there]) {
+        for (const { clientId } of clients?.values() ?? []) {
+          if (named.length === most) break;
+          const lastSeen = clock.now() / 1_000;
+          named.push({
+            client_id: clientId,
+            status: 'online',
+            last_seen: lastSeen,
+            metadata: {},
+            channels: [],
+          });
+        }
+      }
       return { named, total };
     },
 

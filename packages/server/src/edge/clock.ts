@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomFillSync } from 'node:crypto';
 import type { Clock, Random } from '../ports.ts';
 
 /** A timer waits no longer than this at once: Node fires longer ones immediately. Milliseconds. */
@@ -19,18 +19,30 @@ export const systemClock: Clock = {
   soon: (run) => void setImmediate(run),
 };
 
-const LETTERS = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
+const LETTERS = Buffer.from('0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz');
+const ID_LETTERS = 22;
+/** Random bytes are asked for in stock: asking costs more than the bytes. */
+const stock = Buffer.alloc(4_096);
+let used = stock.byteLength;
+
+function nextByte(): number {
+  if (used === stock.byteLength) {
+    randomFillSync(stock);
+    used = 0;
+  }
+  return stock[used++] ?? 0;
+}
+
+const letters = Buffer.alloc(ID_LETTERS);
 
 /** The machine's chance: ids are 22 letters and digits, about 130 bits that nobody can guess. */
 export const systemRandom: Random = {
   next: () => Math.random(),
   id() {
-    let id = '';
-    while (id.length < 22) {
-      for (const byte of randomBytes(32)) {
-        if (byte < 248 && id.length < 22) id += LETTERS[byte % 62]; // 248 = 4 x 62: every letter is as likely
-      }
+    for (let count = 0; count < ID_LETTERS; ) {
+      const byte = nextByte();
+      if (byte < 248) letters[count++] = LETTERS[byte % 62] ?? 0; // 248 = 4 x 62: every letter is as likely
     }
-    return id;
+    return letters.toString('latin1'); // one flat string: a sum of letters would keep its parts
   },
 };
