@@ -1,4 +1,5 @@
-export type { StaticToken } from './auth/authenticate.ts';
+export type { AuthOptions, StaticToken } from './auth/authenticate.ts';
+export type { JwtOptions, KeySetJwtOptions, SecretJwtOptions } from './auth/jwt.ts';
 export type { Principal, Scope } from './core/access.ts';
 export { LEASE_TERMS, type LeaseTerms } from './core/lease.ts';
 export type { RetentionLimits } from './core/log.ts';
