@@ -52,7 +52,8 @@ export function createApprovals(options: {
     },
 
     async resolve(owner, approvalId, answer) {
-      const key = keyOf.approval(owner, approvalId);
+      // Half a surrogate pair has no key.
+      const key = keyOf.approval(owner, approvalId.toWellFormed());
       for (let tries = 0; tries < TRIES; tries++) {
         const stored = approvalId.isWellFormed() ? await records.get(key) : null;
         if (!stored) throw new WireError('not_found', `There is no approval "${approvalId}" to answer.`);
