@@ -27,6 +27,7 @@ const gateway = createGateway({
   store: await openStore(),
   tokens: [{ token: TOKEN }],
   push: true,
+  limits: { connections: Number.POSITIVE_INFINITY, connectionsPerAddress: Number.POSITIVE_INFINITY },
 });
 const { port } = await gateway.listen({ port: 0 });
 reportToBench(port);

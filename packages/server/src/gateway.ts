@@ -1,7 +1,14 @@
 import { type Component, ERRORS, type ErrorCode, type Health } from '@continuo/protocol';
 import { Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
-import { bearerOf, createAuthenticate, fingerprintOf, type StaticToken } from './auth/authenticate.ts';
+import {
+  type AuthOptions,
+  bearerOf,
+  createAuthenticate,
+  fingerprintOf,
+  isConfigured,
+  type StaticToken,
+} from './auth/authenticate.ts';
 import { isLoopback, type OriginPolicy, refuseOrigin } from './auth/origin.ts';
 import { createPollTokens } from './auth/poll-token.ts';
 import { createApprovals } from './core/approvals.ts';
@@ -23,6 +30,7 @@ import { createPushDoor } from './doors/push.ts';
 import { createRunsDoor } from './doors/runs.ts';
 import { createSocketDoor, type SocketDoor } from './doors/socket.ts';
 import { systemClock, systemRandom } from './edge/clock.ts';
+import type { Refusal } from './edge/admission.ts';
 import { createNodeEdge, type NodeEdge, openNodeStream } from './edge/node.ts';
 import { openWebStream } from './edge/web.ts';
 import { checkLimits, LIMITS, type Limits } from './limits.ts';
@@ -34,9 +42,13 @@ export interface GatewayOptions {
   /** Where everything is kept. It stays the caller's: `close()` does not close it. */
   readonly store: Store;
   /** Who may connect. Default: nobody needs a token, which is for loopback only. */
+  readonly auth?: AuthOptions;
+  /** The same as `auth.tokens`. */
   readonly tokens?: readonly StaticToken[];
   /** Origins of web pages that may connect, beside the server's own. */
   readonly allowedOrigins?: readonly string[];
+  /** Whether a proxy stands before the server: the last of `X-Forwarded-For` is then who connects. Default false. */
+  readonly trustProxy?: boolean;
   /** Channels and their polling. Default off. */
   readonly push?: boolean;
   readonly version?: string;
@@ -62,7 +74,7 @@ export interface Gateway {
   fetch(request: Request, env?: unknown): Response | Promise<Response>;
   /** The socket doors, for an edge that brings its own sockets. */
   readonly sockets: SocketDoor;
-  /** Port 0 takes a free one. Rejects when it cannot listen, or may not: beyond loopback it needs tokens. */
+  /** Port 0 takes a free one. Rejects when it cannot listen, or may not: beyond loopback it needs `auth`. */
   listen(options?: {
     readonly port?: number;
     readonly host?: string;
@@ -74,17 +86,16 @@ export interface Gateway {
 /** How old what is told of the server's health may be, in ms. */
 const HEALTH_MS = 1_000;
 
+/** The answer to an upgrade while the server closes. */
+const DRAINING: Refusal = {
+  status: ERRORS.draining.status,
+  message: 'This server is about to close. Try again in some seconds.',
+  retryAfterSeconds: 5,
+};
+
 /** The composition root: one store, one engine, every door. */
 export function createGateway(options: GatewayOptions): Gateway {
-  const {
-    agents,
-    store,
-    tokens = [],
-    push = false,
-    version = '0.0.0',
-    drainMs = 10_000,
-    retention = {},
-  } = options;
+  const { agents, store, push = false, version = '0.0.0', drainMs = 10_000, retention = {} } = options;
   const { lease: terms = LEASE_TERMS, clock = systemClock, random = systemRandom } = options;
   const { report = (problem, error) => console.error(`continuo: ${problem}:`, error) } = options;
   checkComponents(agents);
@@ -94,7 +105,12 @@ export function createGateway(options: GatewayOptions): Gateway {
   let originPolicy: OriginPolicy = { loopback: true, allowed: options.allowedOrigins ?? [] };
   let draining = false;
 
-  const authenticate = createAuthenticate(tokens);
+  const auth: AuthOptions = {
+    ...options.auth,
+    tokens: [...(options.tokens ?? []), ...(options.auth?.tokens ?? [])],
+  };
+  const tokenRequired = isConfigured(auth);
+  const authenticate = createAuthenticate({ ...auth, clock, report });
   const journal = createJournal({
     logs,
     bus,
@@ -187,7 +203,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     report,
   });
 
-  const pollTokens = createPollTokens({ records, clock, fingerprint: fingerprintOf(tokens) });
+  const pollTokens = createPollTokens({ records, clock, fingerprint: fingerprintOf(auth) });
   const poll = createPollDoor({
     channels,
     consumers,
@@ -232,7 +248,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       version,
       storeName: store.name,
       push,
-      tokenRequired: tokens.length > 0,
+      tokenRequired,
       health,
       ready: () => !draining,
     }),
@@ -262,12 +278,14 @@ export function createGateway(options: GatewayOptions): Gateway {
       refuseUpgrade({ path, ...asked }) {
         const refusal = refuseOrigin(asked, originPolicy);
         if (refusal) return { status: 403, message: refusal };
-        return sockets.has(path)
-          ? null
-          : { status: 404, message: `There is no door at ${path}. Use / or /ws.` };
+        if (!sockets.has(path)) return { status: 404, message: `There is no door at ${path}. Use / or /ws.` };
+        if (draining) return DRAINING;
+        return null;
       },
       openSocket: (peer, { path, authorization, queryToken, pause, resume }) =>
         sockets.open(peer, { path, credential: bearerOf(authorization) ?? queryToken, pause, resume }),
+      limits,
+      trustProxy: options.trustProxy ?? false,
       clock,
       report,
     });
@@ -291,9 +309,9 @@ export function createGateway(options: GatewayOptions): Gateway {
     sockets,
     async listen({ port = 8765, host = '127.0.0.1' } = {}) {
       originPolicy = { ...originPolicy, loopback: isLoopback(host) };
-      if (!originPolicy.loopback && tokens.length === 0) {
+      if (!originPolicy.loopback && !tokenRequired) {
         throw new Error(
-          `Refusing to listen on ${host} without a token: anyone who reaches it could use it. Set a token.`,
+          `Refusing to listen on ${host} without a token, or auth.jwt: anyone who reaches it could use it.`,
         );
       }
       edge ??= openEdge();

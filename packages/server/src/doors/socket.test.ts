@@ -3,6 +3,7 @@ import type { SocketPath } from '../../test/frames.ts';
 import { ALICE, openGateway, TWO_PEOPLE } from '../../test/gateway.ts';
 import { interceptStore } from '../../test/intercept.ts';
 import { nth, only, range } from '../../test/pick.ts';
+import { LIMITS } from '../limits.ts';
 import { StoreError } from '../ports.ts';
 
 const PATHS: readonly SocketPath[] = ['/', '/ws'];
@@ -326,6 +327,26 @@ describe('a client that sends faster than the server works', () => {
       return frame.type === 'response' ? [frame.message_id] : [];
     });
     expect(answers).toEqual(['echo', 'm1', 'm2', 'm3', 'm4', 'm5', 'slow']);
+  });
+});
+
+describe('a client that sends more frames than a second takes', () => {
+  it('is not read from until the next second, and none of its frames is lost', async () => {
+    const { socket, clock } = openGateway({ limits: { ...LIMITS, framesPerSecond: 3 } });
+    const client = await socket('/');
+    await clock.advance(5_000);
+    for (const request_id of range(1, 8)) client.post({ type: 'ping', request_id });
+    await clock.settle();
+    for (const [taken, paused] of [
+      [3, true],
+      [6, true],
+      [8, false],
+    ] as const) {
+      const pongs = range(1, taken).map((request_id) => JSON.stringify({ type: 'pong', request_id }));
+      expect(client.texts).toEqual(pongs);
+      expect(client.paused).toBe(paused);
+      await clock.advance(1_000);
+    }
   });
 });
 

@@ -8,6 +8,7 @@ import { AGENTS } from '../../test/agents.ts';
 import { parseServerFrame, type ServerFrame } from '../../test/frames.ts';
 import { nth, only, range } from '../../test/pick.ts';
 import { createGateway, type Gateway, type GatewayOptions } from '../gateway.ts';
+import { LIMITS } from '../limits.ts';
 import type { Store } from '../ports.ts';
 import { createMemoryStore } from '../stores/memory.ts';
 import { systemClock } from './clock.ts';
@@ -72,12 +73,20 @@ async function dial(path: '/' | '/ws', query = '', options: ClientOptions = {}):
   };
 }
 
+interface Refused {
+  readonly status: number;
+  readonly body: string;
+  /** `Retry-After`. */
+  readonly retryAfter: string | undefined;
+}
+
 /** The status with which an upgrade is refused, and what is said. */
-async function refused(path: string, options: ClientOptions): Promise<{ status: number; body: string }> {
+async function refused(path: string, options: ClientOptions = {}): Promise<Refused> {
   const ws = new WebSocket(`ws://127.0.0.1:${port}${path}`, options);
   ws.on('error', () => {});
   const [, response] = (await once(ws, 'unexpected-response')) as [unknown, IncomingMessage];
-  return { status: response.statusCode ?? 0, body: await textOf(response) };
+  const { statusCode = 0, headers } = response;
+  return { status: statusCode, body: await textOf(response), retryAfter: headers['retry-after'] };
 }
 
 async function textOf(response: IncomingMessage): Promise<string> {
@@ -159,6 +168,72 @@ describe('an upgrade', () => {
   });
 });
 
+describe('an upgrade too many', () => {
+  async function listenWith(more: Partial<GatewayOptions>): Promise<void> {
+    await gateway.close();
+    await listen(more);
+  }
+  const from = (address: string): ClientOptions => ({
+    headers: { 'x-forwarded-for': `9.9.9.9, ${address}` },
+  });
+
+  it('of everybody gets 503, until somebody leaves', async () => {
+    await listenWith({ limits: { connections: 2 } });
+    const [first] = [await dial('/'), await dial('/ws')];
+    expect(await refused('/')).toMatchObject({
+      status: 503,
+      body: expect.stringContaining('2 connections'),
+      retryAfter: '5',
+    });
+    first.ws.close();
+    await first.closed;
+    await dial('/');
+  });
+
+  it('of one address gets 429, and other addresses do not', async () => {
+    await listenWith({ limits: { connectionsPerAddress: 1 }, trustProxy: true });
+    await dial('/', '', from('1.1.1.1'));
+    expect(await refused('/ws', from('1.1.1.1'))).toMatchObject({ status: 429, retryAfter: '5' });
+    await dial('/', '', from('1.1.1.2'));
+    await dial('/');
+  });
+
+  it('is counted for the proxy where none is trusted', async () => {
+    await listenWith({ limits: { connectionsPerAddress: 1 } });
+    await dial('/', '', from('1.1.1.1'));
+    expect(await refused('/', from('1.1.1.2'))).toMatchObject({ status: 429 });
+  });
+
+  it('is none when the one before was refused or broken off', async () => {
+    await listenWith({ limits: { connections: 1 } });
+    for (const path of ['/nowhere', '/health']) await refused(path);
+    await raw('GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n');
+    await dial('/');
+  });
+
+  it('keeps no connection when its client does not hang up', async () => {
+    const edge = createNodeEdge({
+      fetch: () => new Response('no'),
+      refuseUpgrade: () => ({ status: 404, message: 'no' }),
+      openSocket: () => ({ receive() {}, reject() {}, closed() {} }),
+      limits: LIMITS,
+      trustProxy: false,
+      clock: systemClock,
+      report() {},
+    });
+    const { port: own } = await edge.listen(0, '127.0.0.1');
+    const connected = once(edge.server, 'connection');
+    const socket = connect({ port: own, host: '127.0.0.1', allowHalfOpen: true });
+    onTestFinished(() => void socket.destroy());
+    const [kept] = (await connected) as [Socket];
+    const closed = once(kept, 'close');
+    socket.resume();
+    socket.write('GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n');
+    await closed;
+    await edge.close(4503, 'draining');
+  });
+});
+
 describe('the token of an upgrade', () => {
   beforeEach(async () => {
     await gateway.close();
@@ -182,7 +257,45 @@ describe('the token of an upgrade', () => {
   });
 });
 
+describe('the deadlines of a request', () => {
+  it('are the ones that were asked for', async () => {
+    const { maxPayloadBytes } = LIMITS;
+    for (const [handshakeMs, headers, request, check] of [
+      [500, 500, 60_000, 500],
+      [10_000, 10_000, 60_000, 1_000],
+      [90_000, 90_000, 90_000, 1_000],
+    ] as const) {
+      const edge = createNodeEdge({
+        fetch: () => new Response('no'),
+        refuseUpgrade: () => null,
+        openSocket: () => ({ receive() {}, reject() {}, closed() {} }),
+        limits: { ...LIMITS, handshakeMs, maxPayloadBytes },
+        trustProxy: false,
+        clock: systemClock,
+        report() {},
+      });
+      const { headersTimeout, requestTimeout } = edge.server;
+      expect([headersTimeout, requestTimeout]).toEqual([headers, request]);
+      expect(edge.server).toMatchObject({ connectionsCheckingInterval: check });
+      await edge.close(4503, 'draining');
+    }
+  });
+});
+
 describe('frames', () => {
+  it('L-12 have at most the bytes that were asked for', async () => {
+    await gateway.close();
+    await listen({ limits: { maxPayloadBytes: 1_024 } });
+    const client = await dial('/');
+    client.send(`{"type":"ping","filler":"${'x'.repeat(1_024)}"}`);
+    expect(await client.next()).toMatchObject({
+      code: 'too_large',
+      message: expect.stringContaining('1024'),
+    });
+    client.send('x'.repeat(4_097));
+    expect(await client.closed).toBe(1009);
+  });
+
   it('L-12 of 2 MB get `too_large`, and the connection stays', async () => {
     const client = await dial('/');
     client.send(`{"type":"ping","filler":"${'x'.repeat(2_000_000)}"}`);
@@ -238,6 +351,8 @@ describe('what is written', () => {
         reject() {},
         closed() {},
       }),
+      limits: LIMITS,
+      trustProxy: false,
       clock: systemClock,
       report() {},
     });
@@ -274,6 +389,8 @@ describe('a socket that is silent', () => {
       fetch: () => new Response('no'),
       refuseUpgrade: () => null,
       openSocket: () => ({ receive: () => tell(), reject() {}, closed() {} }),
+      limits: LIMITS,
+      trustProxy: false,
       clock,
       report() {},
     });
@@ -387,6 +504,19 @@ describe('a server that closes', () => {
     const socket = connect(port, '127.0.0.1');
     const [error] = (await once(socket, 'error')) as [NodeJS.ErrnoException];
     expect(error.code).toBe('ECONNREFUSED');
+  });
+
+  it('takes no upgrade while its runs end', async () => {
+    await gateway.close();
+    await listen({ drainMs: 60_000 });
+    const client = await dial('/');
+    client.send({ type: 'join', agent_id: 'slow' });
+    client.send({ type: 'message', content: 'hi' });
+    while ((await client.next()).type !== 'response');
+    const closed = gateway.close();
+    expect(await refused('/')).toMatchObject({ status: 503, retryAfter: '5' });
+    await closed;
+    expect(await client.closed).toBe(4503);
   });
 
   it('has stored how far its consumers came when it has closed', async () => {

@@ -1,17 +1,29 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import {
+  createServer,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+  STATUS_CODES,
+} from 'node:http';
 import type { Duplex } from 'node:stream';
-import { HEARTBEAT_MS, MAX_PAYLOAD } from '@continuo/protocol';
+import { HEARTBEAT_MS } from '@continuo/protocol';
 import { getRequestListener, RequestError } from '@hono/node-server';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import { type WebSocket, WebSocketServer } from 'ws';
+import type { Limits } from '../limits.ts';
 import type { Clock, EventStream, OpenStream, Peer, Report } from '../ports.ts';
+import { addressOf, createAdmission, type Refusal } from './admission.ts';
 import { GatheredPeer } from './gather.ts';
 import { TEXT_WIRE, WS_WIRE } from './wires.ts';
 
 /** The real network: node:http, and ws for the handshake and for reading. Writing is our own. */
 
-/** A frame above {@link MAX_PAYLOAD} gets an error; one above this ends the connection before it is read. */
-const HARD_MAX_PAYLOAD = MAX_PAYLOAD * 4;
+/** A frame above the limit gets an error; one above so many times the limit ends the connection before it is read. */
+const HARD_MAX_FACTOR = 4;
+/** How long a request with its body may take, in ms: a body within the limit over a slow line. */
+const REQUEST_MS = 60_000;
+/** How often requests that take too long are looked for, in ms. */
+const CHECK_MS = 1_000;
 /** How long a socket that was told to close may take, in ms. */
 const CLOSE_MS = 2_000;
 
@@ -37,8 +49,11 @@ export interface NodeEdgeOptions {
     readonly path: string;
     readonly host: string | undefined;
     readonly origin: string | undefined;
-  }): { readonly status: number; readonly message: string } | null;
+  }): Refusal | null;
   openSocket(peer: Peer, request: UpgradeRequest): Inbound;
+  readonly limits: Limits;
+  /** Whether the last entry of `X-Forwarded-For` is the address of who connects. */
+  readonly trustProxy: boolean;
   readonly clock: Clock;
   readonly report: Report;
 }
@@ -63,7 +78,8 @@ interface Socket {
 }
 
 export function createNodeEdge(options: NodeEdgeOptions): NodeEdge {
-  const { clock, report } = options;
+  const { limits, trustProxy, clock, report } = options;
+  const { maxPayloadBytes, handshakeMs } = limits;
   const listener = getRequestListener((request, env) => options.fetch(request, env), {
     overrideGlobalObjects: false,
     errorHandler(error) {
@@ -72,16 +88,22 @@ export function createNodeEdge(options: NodeEdgeOptions): NodeEdge {
       return new Response('Something went wrong here. It was noted; try again.\n', { status: 500 });
     },
   });
-  const server = createServer((incoming, outgoing) => {
+  const deadlines = {
+    headersTimeout: handshakeMs,
+    requestTimeout: Math.max(REQUEST_MS, handshakeMs),
+    connectionsCheckingInterval: Math.min(CHECK_MS, handshakeMs),
+  };
+  const server = createServer(deadlines, (incoming, outgoing) => {
     listener(incoming, outgoing).catch((error: unknown) => report('a request', error));
   });
   const webSockets = new WebSocketServer({
     noServer: true,
     clientTracking: false,
     perMessageDeflate: false,
-    maxPayload: HARD_MAX_PAYLOAD,
+    maxPayload: maxPayloadBytes * HARD_MAX_FACTOR,
   });
   const sockets = new Set<Socket>();
+  const admission = createAdmission(limits);
   let ids = 0;
   let onEmpty = (): void => {};
 
@@ -89,9 +111,11 @@ export function createNodeEdge(options: NodeEdgeOptions): NodeEdge {
     stream.on('error', () => stream.destroy()); // a client that goes away in the handshake
     const [path = '/', query = ''] = (request.url ?? '/').split('?', 2);
     const { host, origin, authorization } = request.headers;
-    const refusal = options.refuseUpgrade({ path, host, origin });
-    if (refusal) return refuse(stream, refusal.status, refusal.message);
+    const address = addressOf(request, trustProxy);
+    const refusal = options.refuseUpgrade({ path, host, origin }) ?? admission.refuse(address);
+    if (refusal) return refuse(stream, refusal);
     webSockets.handleUpgrade(request, stream, head, (ws) => {
+      ws.once('close', admission.enter(address));
       accept(ws, stream as Socket['stream'], {
         path,
         authorization,
@@ -119,7 +143,7 @@ export function createNodeEdge(options: NodeEdgeOptions): NodeEdge {
     ws.on('message', (data: Buffer, isBinary: boolean) => {
       socket.missed = 0;
       if (isBinary) inbound.reject('binary');
-      else if (data.byteLength > MAX_PAYLOAD) inbound.reject('too_large');
+      else if (data.byteLength > maxPayloadBytes) inbound.reject('too_large');
       else inbound.receive(data.toString());
     });
     ws.on('pong', () => {
@@ -192,10 +216,12 @@ export function createNodeEdge(options: NodeEdgeOptions): NodeEdge {
   };
 }
 
-function refuse(stream: Duplex, status: number, message: string): void {
+function refuse(stream: Duplex, { status, message, retryAfterSeconds }: Refusal): void {
   const body = `${message}\n`;
+  stream.once('finish', () => stream.destroy()); // whoever does not hang up keeps no connection by it
+  const retry = retryAfterSeconds === undefined ? '' : `retry-after: ${retryAfterSeconds}\r\n`;
   stream.end(
-    `HTTP/1.1 ${status} ${status === 403 ? 'Forbidden' : 'Not Found'}\r\nconnection: close\r\n` +
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nconnection: close\r\n${retry}` +
       `content-type: text/plain; charset=utf-8\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
   );
 }
