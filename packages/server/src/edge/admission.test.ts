@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { addressOf, createAdmission } from './admission.ts';
 
 describe('sockets at once', () => {
-  it('of everybody: the next one gets 503', () => {
+  it('L-18 of everybody: the next one gets 503', () => {
     const admission = createAdmission({ connections: 2, connectionsPerAddress: 9 });
     const leave = admission.enter('a');
     admission.enter('b');
@@ -15,7 +15,7 @@ describe('sockets at once', () => {
     expect(admission.refuse('a')?.message).toContain('2 connections');
   });
 
-  it('of one address: the next one gets 429, and nobody else is refused', () => {
+  it('L-18 of one address: the next one gets 429, and nobody else is refused', () => {
     const admission = createAdmission({ connections: 9, connectionsPerAddress: 2 });
     const leaving = [admission.enter('a'), admission.enter('a')];
     expect(admission.refuse('a')).toMatchObject({ status: 429, retryAfterSeconds: 5 });

@@ -177,7 +177,7 @@ describe('an upgrade too many', () => {
     headers: { 'x-forwarded-for': `9.9.9.9, ${address}` },
   });
 
-  it('of everybody gets 503, until somebody leaves', async () => {
+  it('L-18 of everybody gets 503, until somebody leaves', async () => {
     await listenWith({ limits: { connections: 2 } });
     const [first] = [await dial('/'), await dial('/ws')];
     expect(await refused('/')).toMatchObject({
@@ -258,7 +258,7 @@ describe('the token of an upgrade', () => {
 });
 
 describe('the deadlines of a request', () => {
-  it('are the ones that were asked for', async () => {
+  it('L-18 are the ones that were asked for', async () => {
     const { maxPayloadBytes } = LIMITS;
     for (const [handshakeMs, headers, request, check] of [
       [500, 500, 60_000, 500],
@@ -506,7 +506,7 @@ describe('a server that closes', () => {
     expect(error.code).toBe('ECONNREFUSED');
   });
 
-  it('takes no upgrade while its runs end', async () => {
+  it('L-18 takes no upgrade while its runs end', async () => {
     await gateway.close();
     await listen({ drainMs: 60_000 });
     const client = await dial('/');
