@@ -170,7 +170,8 @@ export function createGatewayDoor(options: GatewayDoorOptions): SocketProtocol<C
       const refusal = toWireError(error, report);
       const { code, message, details } = refusal;
       const { connection } = conversation;
-      connection.send(
+      connection.sendError(
+        code,
         frame.type === 'hello'
           ? { ...helloError(refusal), ...request }
           : { type: 'error', code, message, ...details, ...request },
