@@ -1,11 +1,13 @@
 export type { StaticToken } from './auth/authenticate.ts';
-export type { Principal, Scope } from './core/access.ts';
+export { ALL_SCOPES, type Principal, type Scope } from './core/access.ts';
 export { LEASE_TERMS, type LeaseTerms } from './core/lease.ts';
 export type { RetentionLimits } from './core/log.ts';
 export { systemClock, systemRandom } from './edge/clock.ts';
 export { createGateway, type Gateway, type GatewayOptions } from './gateway.ts';
+export { LIMITS, type Limits, NO_LIMITS } from './limits.ts';
 export type { Bus, Clock, Logs, Random, Records, Report, Store } from './ports.ts';
 export { StoreError } from './ports.ts';
 export { openStore, type OpenStoreOptions } from './store.ts';
 export { createMemoryStore, type MemoryStoreOptions } from './stores/memory.ts';
-export { openSqliteStore, type SqliteStoreOptions } from './stores/sqlite/index.ts';
+export { type Durability, openSqliteStore, type SqliteStoreOptions } from './stores/sqlite/index.ts';
+export { newestEntryAt } from './stores/sqlite/newest.ts';

@@ -1,0 +1,1 @@
+export { type ContinuoConfig, defineConfig, env, type JwtConfig } from './config/define.ts';
