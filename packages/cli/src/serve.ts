@@ -80,10 +80,6 @@ export async function serve(options: ServeOptions): Promise<void> {
     await stop();
     throw new UsageError(listenProblem(error, host, port));
   }
-  process.stdout.write(`continuo listening on ${url}\n`);
-  if (!quiet) process.stdout.write(describe(options, url));
-  log.info({ url, store: settings.store, push: settings.push, config: options.configFile }, 'listening');
-
   let stopping = false;
   const onSignal = (signal: NodeJS.Signals): void => {
     if (stopping) process.exit(1); // asked twice: at once
@@ -98,7 +94,11 @@ export async function serve(options: ServeOptions): Promise<void> {
     );
   };
   process.on('SIGINT', onSignal);
-  process.on('SIGTERM', onSignal);
+  process.on('SIGTERM', onSignal); // before anybody can know that it listens, and stop it
+
+  process.stdout.write(`continuo listening on ${url}\n`);
+  if (!quiet) process.stdout.write(describe(options, url));
+  log.info({ url, store: settings.store, push: settings.push, config: options.configFile }, 'listening');
 }
 
 /** What a person wants to know at the start. */

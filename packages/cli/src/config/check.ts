@@ -46,11 +46,13 @@ const jwt = table({
     error: 'must have exactly one of secret, jwksUrl and jwks',
   },
 );
-const limit = z
-  .number({ error: 'must be a number' })
-  .refine((value) => value >= 1 && (Number.isInteger(value) || value === Number.POSITIVE_INFINITY), {
-    error: 'must be a whole number, 1 or more',
-  });
+const limit = z.custom(
+  (value) =>
+    typeof value === 'number' &&
+    value >= 1 &&
+    (Number.isInteger(value) || value === Number.POSITIVE_INFINITY),
+  { error: 'must be a whole number, 1 or more' },
+);
 const limits = table(Object.fromEntries(Object.keys(LIMITS).map((name) => [name, limit])));
 const component = z.looseObject(
   {

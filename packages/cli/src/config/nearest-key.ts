@@ -1,8 +1,8 @@
-/** The known key that a wrong one was probably meant to be: at most a third of its letters differ. `null`: none. */
+/** The known key that a wrong one was probably meant to be: a third of its letters differ, or two changed places. */
 export function nearestKey(wrong: string, known: readonly string[]): string | null {
   const word = wrong.toLowerCase();
   let nearest: string | null = null;
-  let least = Math.max(1, Math.floor(word.length / 3)) + 1;
+  let least = Math.max(word.length < 4 ? 1 : 2, Math.floor(word.length / 3)) + 1;
   for (const key of known) {
     const differing = distance(word, key.toLowerCase());
     if (differing >= least) continue;

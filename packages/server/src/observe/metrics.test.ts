@@ -42,8 +42,13 @@ describe('GET /metrics', () => {
     await world.clock.advance(1_000);
     const head = eventsOf(client).at(-1)?.sequence;
     expect(head).toBeGreaterThan(3);
-    expect((await scrape(world)).get('continuo_appends_total')).toBe(head);
-    expect((await scrape(world)).get('continuo_appends_total')).toBe(head);
+    const appends = async (): Promise<number | undefined> =>
+      (await scrape(world)).get('continuo_appends_total');
+    expect(await appends()).toBe(head);
+    const publisher = await world.client('device-1');
+    const published = { type: 'channel.publish', channel: 'news', data: 1, event_id: 'e1' };
+    for (let times = 0; times < 2; times++) await publisher.send(published);
+    expect(await appends()).toBe((head ?? 0) + 1);
   });
 
   it('counts the errors that clients were told, by code, on every door', async () => {
