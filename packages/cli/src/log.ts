@@ -1,4 +1,4 @@
-import { type Logger, pino } from 'pino';
+import { type DestinationStream, type Logger, pino } from 'pino';
 import pretty from 'pino-pretty';
 import type { LogLevel } from './config/define.ts';
 
@@ -10,6 +10,8 @@ export interface LogOptions {
   readonly readable: boolean;
   /** Never written, wherever they turn up. */
   readonly secrets: readonly string[];
+  /** Default: standard error. */
+  readonly destination?: DestinationStream;
 }
 
 /** A secret shorter than this is no secret: hiding every "t" of a log helps nobody. */
@@ -18,7 +20,7 @@ const MIN_SECRET = 6;
 const HIDDEN = '[hidden]';
 
 /** The process's log, on standard error: standard output is for what a command was asked for. */
-export function createLog({ level, readable, secrets }: LogOptions): Logger {
+export function createLog({ level, readable, secrets, destination }: LogOptions): Logger {
   const hide = createHider(secrets);
   const options = {
     level,
@@ -45,7 +47,7 @@ export function createLog({ level, readable, secrets }: LogOptions): Logger {
     });
     return pino(options, stream);
   }
-  return pino(options, pino.destination({ dest: 2, sync: true }));
+  return pino(options, destination ?? pino.destination({ dest: 2, sync: true }));
 }
 
 /** Takes credentials out of a line: those that are known, those of a URL's query, and those of a header. */

@@ -1,3 +1,4 @@
+import type { Component } from '@continuo/protocol';
 import { createGateway, type Gateway, openStore, type Store } from '@continuo/server';
 import { agentsOf } from './agents.ts';
 import type { Environment, Settings } from './config/settings.ts';
@@ -24,12 +25,18 @@ async function open({ store, durability }: Settings): Promise<Store> {
   }
 }
 
+interface Served {
+  readonly gateway: Gateway;
+  readonly agents: readonly Component[];
+}
+
 /** A gateway of the settings. What they say wrongly is a `UsageError`. */
-function create({ settings, environment, version }: ServeOptions, store: Store, log: Logger): Gateway {
+function create({ settings, environment, version }: ServeOptions, store: Store, log: Logger): Served {
   const { auth, push, limits, allowedOrigins, drainMs, retention } = settings;
   try {
-    return createGateway({
-      agents: agentsOf(settings.agents, environment),
+    const agents = agentsOf(settings.agents, environment);
+    const gateway = createGateway({
+      agents,
       store,
       push,
       version,
@@ -40,6 +47,7 @@ function create({ settings, environment, version }: ServeOptions, store: Store, 
       ...gatewayAuth(auth),
       report: (problem, error) => log.error({ err: error }, problem),
     });
+    return { gateway, agents };
   } catch (error) {
     throw new UsageError(error instanceof Error ? error.message : String(error));
   }
@@ -47,7 +55,7 @@ function create({ settings, environment, version }: ServeOptions, store: Store, 
 
 /** Starts the gateway and returns; it runs until SIGINT or SIGTERM. */
 export async function serve(options: ServeOptions): Promise<void> {
-  const { settings } = options;
+  const { settings, environment } = options;
   const { host, port, quiet, auth, logLevel, drainMs } = settings;
   const log = createLog({
     level: logLevel,
@@ -55,16 +63,18 @@ export async function serve(options: ServeOptions): Promise<void> {
     secrets: [
       ...auth.tokens.map(({ token }) => token),
       ...(auth.jwt && 'secret' in auth.jwt ? [auth.jwt.secret] : []),
+      environment.OPENAI_API_KEY ?? '',
     ],
   });
   const store = await open(settings);
-  let gateway: Gateway;
+  let served: Served;
   try {
-    gateway = create(options, store, log);
+    served = create(options, store, log);
   } catch (error) {
     await store.close();
     throw error;
   }
+  const { gateway, agents } = served;
 
   async function stop(): Promise<void> {
     await gateway.close();
@@ -97,14 +107,12 @@ export async function serve(options: ServeOptions): Promise<void> {
   process.on('SIGTERM', onSignal); // before anybody can know that it listens, and stop it
 
   process.stdout.write(`continuo listening on ${url}\n`);
-  if (!quiet) process.stdout.write(describe(options, url));
+  if (!quiet) process.stdout.write(describe(settings, agents, url));
   log.info({ url, store: settings.store, push: settings.push, config: options.configFile }, 'listening');
 }
 
 /** What a person wants to know at the start. */
-function describe({ settings, environment }: ServeOptions, url: string): string {
-  const { store, push, auth } = settings;
-  const agents = agentsOf(settings.agents, environment);
+function describe({ store, push, auth }: Settings, agents: readonly Component[], url: string): string {
   const demos = agents.filter((agent) => agent.demo).map((agent) => agent.id);
   const real = agents.filter((agent) => !agent.demo).map((agent) => agent.id);
   const listed = [

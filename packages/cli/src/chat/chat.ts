@@ -47,6 +47,7 @@ export async function chat(options: ChatOptions): Promise<void> {
   };
 
   let joined = false;
+  let over = false;
   let unanswered = false;
   const giveUp = (): void => {
     unanswered = true;
@@ -127,7 +128,8 @@ export async function chat(options: ChatOptions): Promise<void> {
       await client.send(line, { messageId });
     } catch (error) {
       open.delete(messageId);
-      return note(sentenceOf(error));
+      if (!over) note(sentenceOf(error));
+      return;
     }
     await answered;
   }
@@ -135,7 +137,10 @@ export async function chat(options: ChatOptions): Promise<void> {
   async function talk(): Promise<void> {
     for (lines.prompt(); ; lines.prompt()) {
       const line = await lines.next();
-      if (line === null) return;
+      if (line === null) {
+        if (interactive) process.stdout.write('\n'); // the prompt stands on the line
+        return;
+      }
       await ask(line);
     }
   }
@@ -147,9 +152,11 @@ export async function chat(options: ChatOptions): Promise<void> {
     throw new UsageError(sentenceOf(error));
   } finally {
     const { sessionId } = client;
+    over = true;
     lines.close();
     client.disconnect();
-    if (interactive) note(`to go on: continuo chat --agent ${agent} --session ${sessionId}`);
+    const where = options.url === undefined ? '' : ` --url ${url}`;
+    if (interactive) note(`to go on: continuo chat --agent ${agent}${where} --session ${sessionId}`);
   }
 }
 
