@@ -1,10 +1,12 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createServer as createHttpServer } from 'node:http';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { openSqliteStore, systemClock } from '@continuo/server';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openRawSocket } from './raw-socket.ts';
 import { type ServerProcess, startServer } from './server-process.ts';
@@ -18,8 +20,13 @@ interface Ended {
 }
 
 /** Runs the command until it ends by itself. */
-async function run(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Ended> {
+async function run(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+  cwd: string = process.cwd(),
+): Promise<Ended> {
   const child = spawn(process.execPath, [COMMAND, ...args], {
+    cwd,
     env: { ...process.env, NODE_OPTIONS: '', ...env },
   });
   let output = '';
@@ -94,6 +101,21 @@ describe('what was asked wrongly is one sentence, and exit code 2', () => {
       /no address 192\.0\.2\.1/,
     ],
     [
+      'a log level that is none',
+      () => ['serve', '--log-level', 'loud'],
+      {},
+      /--log-level is "loud": it must be/,
+    ],
+    ['a configuration that is not there', () => ['serve', '--config', 'no.ts'], {}, /no file no\.ts/],
+    [
+      'a secret that is too short',
+      () => ['serve', '--store', 'memory'],
+      { CONTINUO_JWT_SECRET: 'short' },
+      /CONTINUO_JWT_SECRET has 5 bytes/,
+    ],
+    ['a token without a secret', () => ['token', '--sub', 'ann'], {}, /CONTINUO_JWT_SECRET is not set/],
+    ['a token of nobody', () => ['token'], {}, /required option '--sub <subject>' not specified/],
+    [
       'L-16 every address without a token',
       () => ['serve', '--store', 'memory', '--host', '0.0.0.0'],
       {},
@@ -135,7 +157,7 @@ describe('a server that was started', () => {
       readonly agents: readonly { id: string; demo: boolean; note: string }[];
       readonly store: object;
     };
-    expect(info.agents.map((agent) => agent.id)).toEqual(['echo', 'slow', 'storyteller', 'story-team']);
+    expect(info.agents.map((agent) => agent.id)).toEqual(['echo', 'slow', 'storyteller', 'clerk', 'story-team']);
     expect(info.agents.every((agent) => agent.demo && /script, not from a model/.test(agent.note))).toBe(
       true,
     );
@@ -168,6 +190,14 @@ describe('a server that was started', () => {
     expect(await joins('/', { authorization: 'Bearer secret' })).toBe('joined');
   });
 
+  it('shows /metrics to administrators', async () => {
+    const metrics = `${server.url}/metrics`;
+    expect((await fetch(metrics)).status).toBe(401);
+    const scraped = await fetch(metrics, { headers: { authorization: 'Bearer secret' } });
+    expect(scraped.status).toBe(200);
+    expect(await scraped.text()).toMatch(/^continuo_errors_total\{code="unauthorized"\} [1-9]/m);
+  });
+
   it('ends on SIGTERM with 0, and --quiet said one line', async () => {
     const quiet = await startServer({ store: 'memory' });
     expect(await quiet.stop()).toBe(0);
@@ -196,4 +226,193 @@ it('takes host, port, store, token and push from the environment, and the comman
   const info = await (await fetch(`${url}/info`)).json();
   child.kill('SIGKILL');
   expect(info).toMatchObject({ store: { name: 'memory' }, token_required: true, push: { enabled: true } });
+});
+
+describe('continuo.config.ts', () => {
+  let project: string;
+  beforeAll(() => {
+    project = join(folder, 'project');
+    mkdirSync(project);
+    writeFileSync(join(project, 'package.json'), '{ "type": "module" }');
+    symlinkSync(fileURLToPath(new URL('../../node_modules', import.meta.url)), join(project, 'node_modules'));
+    writeFileSync(
+      join(project, 'continuo.config.ts'),
+      `import { type ContinuoConfig, defineConfig, env } from 'continuo';
+       import { echoAgent } from '@continuo/agents';
+       const config: ContinuoConfig = {
+         agents: [{ ...echoAgent, id: 'mine', demo: false }],
+         store: 'memory',
+         port: 1,
+         push: true,
+         auth: { tokens: [{ token: env('MY_TOKEN'), subject: 'ann' }] },
+       };
+       export default defineConfig(config);`,
+    );
+  });
+
+  it('is found in the working folder; the environment and the command line are above it', async () => {
+    const child = spawn(process.execPath, [COMMAND, 'serve', '--port', '0', '--log-level', 'info'], {
+      cwd: project,
+      env: {
+        ...process.env,
+        NODE_OPTIONS: '',
+        CONTINUO_PORT: '2',
+        CONTINUO_PUSH: 'false',
+        MY_TOKEN: 'of-my-file',
+      },
+    });
+    let output = '';
+    let errors = '';
+    child.stderr.on('data', (chunk: Buffer) => {
+      errors += chunk.toString();
+    });
+    const url = await new Promise<string>((resolve) => {
+      child.stdout.on('data', (chunk: Buffer) => {
+        output += chunk.toString();
+        if (/Ctrl-C/.test(output)) resolve(/listening on (\S+)/.exec(output)?.[1] ?? '');
+      });
+    });
+    const info = await (await fetch(`${url}/info`)).json();
+    const ask = async (token: string): Promise<number> =>
+      (await fetch(`${url}/agents?token=${token}`)).status;
+    const statuses = [await ask('of-my-file'), await ask('another')];
+    child.kill('SIGTERM');
+    await new Promise((resolve) => child.once('close', resolve));
+    expect(info).toMatchObject({ store: { name: 'memory' }, token_required: true, push: { enabled: false } });
+    expect(info).toMatchObject({ agents: [{ id: 'mine', demo: false }] });
+    expect(statuses).toEqual([200, 401]);
+    expect(output).toMatch(/store memory, channels off, token required\n {2}agents: mine\n/);
+    const logged = errors
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { msg: string });
+    expect(logged.map(({ msg }) => msg)).toEqual(['listening', expect.stringMatching(/^stopping/)]);
+    expect(output + errors).not.toContain('of-my-file');
+  });
+
+  it.each<[string, string, RegExp]>([
+    [
+      'a secret that the environment has not',
+      '',
+      /continuo\.config\.ts: The environment has no MY_TOKEN: set it/,
+    ],
+    [
+      'a key that is none',
+      'export default { prot: 1 };',
+      /wrong\.ts: "prot" is no key: did you mean "port"\?/,
+    ],
+    [
+      'a value that cannot be',
+      'export default { port: "x" };',
+      /wrong\.ts: "port" is "x": it must be a whole number/,
+    ],
+  ])('is refused in one sentence: %s', async (_what, text, sentence) => {
+    writeFileSync(join(project, 'wrong.ts'), text);
+    const args = text === '' ? [] : ['--config', 'wrong.ts'];
+    const { code, output, errors } = await run(['serve', ...args], { MY_TOKEN: '' }, project);
+    expect(errors).toMatch(sentence);
+    expect(errors.trim().split('\n')).toHaveLength(1);
+    expect({ code, output }).toEqual({ code: 2, output: '' });
+  });
+});
+
+describe('continuo token', () => {
+  it('prints a token and nothing else', async () => {
+    const env = { CONTINUO_JWT_SECRET: '0123456789abcdef0123456789abcdef' };
+    const { code, output, errors } = await run(['token', '--sub', 'ann', '--ttl', '10m'], env);
+    expect({ code, errors }).toEqual({ code: 0, errors: '' });
+    expect(output).toMatch(/^[\w-]+\.[\w-]+\.[\w-]+\n$/);
+    const claims: unknown = JSON.parse(Buffer.from(output.split('.')[1] ?? '', 'base64url').toString());
+    expect(claims).toMatchObject({ sub: 'ann', user_id: 'ann' });
+  });
+});
+
+describe('continuo doctor', () => {
+  const NOTHING = { OPENAI_BASE_URL: '', OPENAI_API_KEY: '', CONTINUO_MODEL: '' };
+
+  it('finds nothing wrong with a machine that is fit, and leaves no file', async () => {
+    const path = join(folder, 'fit.db');
+    const { code, output, errors } = await run(
+      ['doctor', '--port', '0', '--store', `sqlite:${path}`],
+      NOTHING,
+    );
+    expect(output).not.toContain('PROBLEM');
+    expect({ code, errors }).toEqual({ code: 0, errors: '' });
+    for (const what of ['node', 'config', 'access', 'port', 'store', 'clock', 'files', 'model'])
+      expect(output).toMatch(new RegExp(`^ok +${what} `, 'm'));
+    expect(existsSync(path)).toBe(false);
+  });
+
+  it('says of each problem what to do, and ends with 1', async () => {
+    const taken = createServer();
+    await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));
+    const { port } = taken.address() as AddressInfo;
+    const model = createHttpServer((_request, response) => response.writeHead(401).end());
+    await new Promise<void>((resolve) => model.listen(0, '127.0.0.1', resolve));
+    const base = `http://127.0.0.1:${(model.address() as AddressInfo).port}/v1`;
+    const env = { OPENAI_BASE_URL: base, OPENAI_API_KEY: 'key-of-nobody', CONTINUO_MODEL: 'm' };
+    const path = join(folder, 'no-database.db');
+    writeFileSync(path, 'this is no database, and long enough to be looked at as one '.repeat(40));
+    const { code, output } = await run(['doctor', '--port', String(port), '--store', `sqlite:${path}`], env);
+    taken.close();
+    model.close();
+    expect(code).toBe(1);
+    expect(output).toMatch(/^PROBLEM +port +\d+ of 127\.0\.0\.1 is taken\n +-> stop what listens there/m);
+    expect(output).toMatch(/^PROBLEM +store +cannot open .*not a database\n +-> /m);
+    expect(output).toMatch(/^PROBLEM +model .* refuses the key \(401\)\n +-> set OPENAI_API_KEY/m);
+    expect(output).not.toContain('key-of-nobody');
+  });
+
+  it.each<[string, (path: string) => string, RegExp]>([
+    ['has the model', () => '{"data":[{"id":"m"}]}', /^ok +model +m at http/m],
+    [
+      'has others',
+      () => '{"data":[{"id":"a"},{"id":"b"}]}',
+      /^PROBLEM +model .* has no model "m"\n +-> .*: a, b$/m,
+    ],
+    ['lists nothing', () => 'hello', /^ok +model +m at http/m],
+  ])('asks the model: an endpoint that %s', async (_what, answer, found) => {
+    const model = createHttpServer(({ url = '' }, response) => {
+      response.writeHead(url === '/v1/models' ? 200 : 404).end(answer(url));
+    });
+    await new Promise<void>((resolve) => model.listen(0, '127.0.0.1', resolve));
+    const base = `http://127.0.0.1:${(model.address() as AddressInfo).port}/v1/`;
+    const env = { ...NOTHING, OPENAI_BASE_URL: base, CONTINUO_MODEL: 'm' };
+    const { output } = await run(['doctor', '--port', '0', '--store', 'memory'], env);
+    model.close();
+    expect(output).toMatch(found);
+  });
+
+  it('does not wait for a model that does not answer', async () => {
+    const model = createServer(() => {});
+    await new Promise<void>((resolve) => model.listen(0, '127.0.0.1', resolve));
+    const base = `http://127.0.0.1:${(model.address() as AddressInfo).port}/v1`;
+    const env = { ...NOTHING, OPENAI_BASE_URL: base, CONTINUO_MODEL: 'm' };
+    const { code, output } = await run(['doctor', '--port', '0', '--store', 'memory'], env);
+    model.close();
+    expect(code).toBe(1);
+    expect(output).toMatch(/^PROBLEM +model .* does not answer within 3 s$/m);
+  });
+
+  it('notices a clock that went back', async () => {
+    const path = join(folder, 'future.db');
+    const hour = 3_600_000;
+    const clock = { ...systemClock, now: () => Date.now() + hour };
+    const store = await openSqliteStore({ path, clock });
+    await store.logs.append('session:local:x', [{ id: 'a', type: 'message', data: {} }]);
+    await store.close();
+    const { code, output } = await run(['doctor', '--port', '0', '--store', `sqlite:${path}`], NOTHING);
+    expect(code).toBe(1);
+    expect(output).toMatch(
+      /^PROBLEM +clock .* is 3[56]\d\d s before the store's newest entry\n +-> set the clock/m,
+    );
+    expect(output).toMatch(/^ok +store .* opens and can be written; survives kill -9; /m);
+  });
+
+  it('says what is wrong with the configuration, and looks at the rest', async () => {
+    const { code, output } = await run(['doctor', '--config', 'no.ts'], NOTHING);
+    expect(code).toBe(1);
+    expect(output).toMatch(/^PROBLEM +config +There is no file no\.ts/m);
+    expect(output).toMatch(/^ok +model /m);
+  });
 });

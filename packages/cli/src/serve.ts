@@ -1,20 +1,22 @@
-import { demoAgents } from '@continuo/agents';
-import { createGateway, openStore, type Store } from '@continuo/server';
+import type { Component } from '@continuo/protocol';
+import { createGateway, type Gateway, openStore, type Store } from '@continuo/server';
+import { agentsOf } from './agents.ts';
+import type { Environment, Settings } from './config/settings.ts';
 import { UsageError } from './fail.ts';
+import { gatewayAuth } from './gateway-auth.ts';
+import { createLog, type Logger } from './log.ts';
 
 export interface ServeOptions {
-  readonly host: string;
-  readonly port: number;
-  readonly store: string;
-  readonly token?: string;
-  readonly push: boolean;
-  readonly quiet: boolean;
+  readonly settings: Settings;
+  readonly environment: Environment;
   readonly version: string;
+  /** What the settings came from, beside the command line and the environment. */
+  readonly configFile: string | null;
 }
 
-async function open(name: string): Promise<Store> {
+async function open({ store, durability }: Settings): Promise<Store> {
   try {
-    return await openStore(name);
+    return await openStore(store, { durability });
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new UsageError(
@@ -23,22 +25,57 @@ async function open(name: string): Promise<Store> {
   }
 }
 
+interface Served {
+  readonly gateway: Gateway;
+  readonly agents: readonly Component[];
+}
+
+/** A gateway of the settings. What they say wrongly is a `UsageError`. */
+function create({ settings, environment, version }: ServeOptions, store: Store, log: Logger): Served {
+  const { auth, push, limits, allowedOrigins, trustProxy, drainMs, retention } = settings;
+  try {
+    const agents = agentsOf(settings.agents, environment);
+    const gateway = createGateway({
+      agents,
+      store,
+      push,
+      version,
+      limits,
+      allowedOrigins,
+      trustProxy,
+      drainMs,
+      retention,
+      ...gatewayAuth(auth),
+      report: (problem, error) => log.error({ err: error }, problem),
+    });
+    return { gateway, agents };
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error));
+  }
+}
+
 /** Starts the gateway and returns; it runs until SIGINT or SIGTERM. */
 export async function serve(options: ServeOptions): Promise<void> {
-  const { host, port, token, push, quiet, version } = options;
-  const store = await open(options.store);
-  const gateway = createGateway({
-    agents: demoAgents,
-    store,
-    push,
-    version,
-    ...(token !== undefined && { tokens: [{ token }] }),
-    report(problem, error) {
-      process.stderr.write(
-        `continuo: ${problem}: ${error instanceof Error ? (error.stack ?? error.message) : error}\n`,
-      );
-    },
+  const { settings, environment } = options;
+  const { host, port, quiet, auth, logLevel, drainMs } = settings;
+  const log = createLog({
+    level: logLevel,
+    readable: process.stderr.isTTY,
+    secrets: [
+      ...auth.tokens.map(({ token }) => token),
+      ...(auth.jwt && 'secret' in auth.jwt ? [auth.jwt.secret] : []),
+      environment.OPENAI_API_KEY ?? '',
+    ],
   });
+  const store = await open(settings);
+  let served: Served;
+  try {
+    served = create(options, store, log);
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+  const { gateway, agents } = served;
 
   async function stop(): Promise<void> {
     await gateway.close();
@@ -54,32 +91,42 @@ export async function serve(options: ServeOptions): Promise<void> {
     await stop();
     throw new UsageError(listenProblem(error, host, port));
   }
-  process.stdout.write(`continuo listening on ${url}\n`);
-  if (!quiet) {
-    process.stdout.write(
-      `  store ${options.store}, channels ${push ? 'on' : 'off'}, ${token ? 'token required' : 'no token: this machine only'}\n`,
-    );
-    process.stdout.write(
-      `  agents: ${demoAgents.map((agent) => agent.id).join(', ')} (demos: scripts, not models)\n`,
-    );
-    process.stdout.write(`  open ${url} to see what to try first; Ctrl-C stops\n`);
-  }
-
   let stopping = false;
-  const onSignal = (): void => {
+  const onSignal = (signal: NodeJS.Signals): void => {
     if (stopping) process.exit(1); // asked twice: at once
     stopping = true;
-    if (!quiet) process.stdout.write('stopping: runs under way may end, at most 10 s\n');
+    log.info({ signal }, `stopping: runs under way may end, at most ${drainMs / 1000} s`);
     stop().then(
       () => process.exit(0),
       (error: unknown) => {
-        process.stderr.write(`continuo: while stopping: ${error}\n`);
+        log.error({ err: error }, 'while stopping');
         process.exit(1);
       },
     );
   };
   process.on('SIGINT', onSignal);
-  process.on('SIGTERM', onSignal);
+  process.on('SIGTERM', onSignal); // before anybody can know that it listens, and stop it
+
+  process.stdout.write(`continuo listening on ${url}\n`);
+  if (!quiet) process.stdout.write(describe(settings, agents, url));
+  log.info({ url, store: settings.store, push: settings.push, config: options.configFile }, 'listening');
+}
+
+/** What a person wants to know at the start. */
+function describe({ store, push, auth }: Settings, agents: readonly Component[], url: string): string {
+  const demos = agents.filter((agent) => agent.demo).map((agent) => agent.id);
+  const real = agents.filter((agent) => !agent.demo).map((agent) => agent.id);
+  const listed = [
+    ...(real.length > 0 ? [real.join(', ')] : []),
+    ...(demos.length > 0 ? [`${demos.join(', ')} (demos: scripts, not models)`] : []),
+  ];
+  const access = auth.tokens.length > 0 || auth.jwt ? 'token required' : 'no token: this machine only';
+  return [
+    `  store ${store}, channels ${push ? 'on' : 'off'}, ${access}`,
+    `  agents: ${listed.join('; ')}`,
+    `  open ${url} to see what to try first; Ctrl-C stops`,
+    '',
+  ].join('\n');
 }
 
 function listenProblem(error: unknown, host: string, port: number): string {

@@ -34,6 +34,9 @@ import type { Refusal } from './edge/admission.ts';
 import { createNodeEdge, type NodeEdge, openNodeStream } from './edge/node.ts';
 import { openWebStream } from './edge/web.ts';
 import { checkLimits, LIMITS, type Limits } from './limits.ts';
+import { createLoopLag } from './observe/loop-lag.ts';
+import { createMetrics, createMetricsRoute } from './observe/metrics.ts';
+import { createTally } from './observe/tally.ts';
 import type { Clock, Random, Report, Store } from './ports.ts';
 
 export interface GatewayOptions {
@@ -111,15 +114,19 @@ export function createGateway(options: GatewayOptions): Gateway {
   };
   const tokenRequired = isConfigured(auth);
   const authenticate = createAuthenticate({ ...auth, clock, report });
-  const journal = createJournal({
-    logs,
-    bus,
-    report,
-    retentionOf(log) {
-      const { kind } = parseLog(log);
-      return { session: sessions, run: runs, channel: channels }[kind].retention;
-    },
-  });
+  const tally = createTally();
+  const lag = createLoopLag();
+  const journal = tally.around(
+    createJournal({
+      logs,
+      bus,
+      report,
+      retentionOf(log) {
+        const { kind } = parseLog(log);
+        return { session: sessions, run: runs, channel: channels }[kind].retention;
+      },
+    }),
+  );
   const tails = createTails({ logs, bus, clock, report });
   const feeds = createFeeds({ tails, logs, clock, report });
   const lateWorkers = (): Workers => workers;
@@ -201,6 +208,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     clock,
     random,
     report,
+    onError: tally.error,
   });
 
   const pollTokens = createPollTokens({ records, clock, fingerprint: fingerprintOf(auth) });
@@ -215,7 +223,12 @@ export function createGateway(options: GatewayOptions): Gateway {
     random,
     report,
     enabled: push,
+    onError: tally.error,
   });
+  const problemOf = (code: ErrorCode, message: string): { error: { code: ErrorCode; message: string } } => {
+    tally.error(code);
+    return { error: { code, message } };
+  };
   const app = new Hono();
   app.use(async (c, next) => {
     const asked = { host: c.req.header('host') ?? new URL(c.req.url).host, origin: c.req.header('origin') };
@@ -253,6 +266,15 @@ export function createGateway(options: GatewayOptions): Gateway {
       ready: () => !draining,
     }),
   );
+  app.route(
+    '/',
+    createMetricsRoute({
+      registry: createMetrics({ version, components: agents, tally, lag, sockets, tails, workers }),
+      authenticate,
+      tally,
+      isLocal: () => originPolicy.loopback || tokenRequired,
+    }),
+  );
   app.route('/api/push/poll', poll.routes);
   app.route(
     '/',
@@ -268,6 +290,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       clock,
       report,
       storeName: store.name,
+      onError: tally.error,
     }),
   );
 
@@ -301,6 +324,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     tails.close();
     sessions.close();
     await presences.close();
+    lag.close();
   }
   let closing: Promise<void> | null = null;
 
@@ -323,10 +347,6 @@ export function createGateway(options: GatewayOptions): Gateway {
       return closing;
     },
   };
-}
-
-function problemOf(code: ErrorCode, message: string): { error: { code: ErrorCode; message: string } } {
-  return { error: { code, message } };
 }
 
 function isNode(env: unknown): boolean {

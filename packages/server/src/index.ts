@@ -1,6 +1,6 @@
 export type { AuthOptions, StaticToken } from './auth/authenticate.ts';
 export type { JwtOptions, KeySetJwtOptions, SecretJwtOptions } from './auth/jwt.ts';
-export type { Principal, Scope } from './core/access.ts';
+export { ALL_SCOPES, type Principal, type Scope } from './core/access.ts';
 export { LEASE_TERMS, type LeaseTerms } from './core/lease.ts';
 export type { RetentionLimits } from './core/log.ts';
 export { systemClock, systemRandom } from './edge/clock.ts';
@@ -10,4 +10,5 @@ export type { Bus, Clock, Logs, Random, Records, Report, Store } from './ports.t
 export { StoreError } from './ports.ts';
 export { openStore, type OpenStoreOptions } from './store.ts';
 export { createMemoryStore, type MemoryStoreOptions } from './stores/memory.ts';
-export { openSqliteStore, type SqliteStoreOptions } from './stores/sqlite/index.ts';
+export { type Durability, openSqliteStore, type SqliteStoreOptions } from './stores/sqlite/index.ts';
+export { newestEntryAt } from './stores/sqlite/newest.ts';

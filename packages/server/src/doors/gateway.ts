@@ -171,7 +171,8 @@ export function createGatewayDoor(options: GatewayDoorOptions): SocketProtocol<C
       const refusal = toWireError(error, report);
       const { code, message, details } = refusal;
       const { connection } = conversation;
-      connection.send(
+      connection.sendError(
+        code,
         frame.type === 'hello'
           ? { ...helloError(refusal), ...request }
           : { ...details, type: 'error', code, message, ...request },

@@ -1,6 +1,7 @@
 import {
   decodeVectorCursor,
   encodeVectorCursor,
+  type ErrorCode,
   PollAck,
   PollMessages,
   PollRegister,
@@ -44,6 +45,8 @@ export interface PollDoorOptions {
   readonly random: Random;
   readonly report: Report;
   readonly enabled: boolean;
+  /** Called for every error that a client is told. */
+  readonly onError?: (code: ErrorCode) => void;
 }
 
 export interface PollDoor {
@@ -273,6 +276,7 @@ export function createPollDoor(options: PollDoorOptions): PollDoor {
 
   routes.onError((error, c) => {
     const { code, message } = toWireError(error, report);
+    options.onError?.(code);
     return c.json({ error: { code, message } }, statusOf(code) as 400);
   });
 

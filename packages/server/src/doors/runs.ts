@@ -4,6 +4,7 @@ import {
   componentFields,
   type EndStatus,
   type Entry,
+  type ErrorCode,
   ResumeRequest,
   type RunOutput,
   RunRequest,
@@ -37,6 +38,8 @@ export interface RunsDoorOptions {
   readonly report: Report;
   /** For `db_id`: the name of the store. */
   readonly storeName: string;
+  /** Called for every error that a client is told. */
+  readonly onError?: (code: ErrorCode) => void;
 }
 
 const STATUS: Readonly<Record<RunState['status'], RunStatus>> = {
@@ -188,6 +191,7 @@ export function createRunsDoor(options: RunsDoorOptions): Hono {
 
   routes.onError((error, c) => {
     const { code, message } = toWireError(error, report);
+    options.onError?.(code);
     return c.json({ detail: message }, statusOf(code) as 400);
   });
   return routes;

@@ -1,6 +1,7 @@
 import {
   ERRORS,
   type ErrorCode,
+  type ErrorFrame,
   type GatewayServerFrame,
   type HelloErrorFrame,
   type HelloOkFrame,
@@ -64,6 +65,8 @@ export class Connection {
   readonly #credential: string | undefined;
   readonly #deps: ConnectionDeps;
   #stopExpiry: (() => void) | null = null;
+  /** The error that was told last: a close with its code is not another one. */
+  #told: ErrorCode | null = null;
   /** Called when it is known who this is. */
   onceKnown: () => void = () => {};
 
@@ -92,8 +95,16 @@ export class Connection {
     this.peer.send(this.peer.wire.frame(JSON.stringify(frame)));
   }
 
+  /** Sends an error, in the words of whoever asked. */
+  sendError(code: ErrorCode, frame: ErrorFrame | HelloErrorFrame): void {
+    this.#told = code;
+    this.#deps.onError?.(code);
+    this.send(frame);
+  }
+
   /** Ends the connection as the error table says. */
   close(code: ErrorCode): void {
+    if (this.#told !== code && code !== 'draining') this.#deps.onError?.(code);
     this.dispose();
     this.peer.close(ERRORS[code].close, code);
   }
@@ -107,6 +118,7 @@ export class Connection {
 interface ConnectionDeps {
   readonly authenticate: Authenticate;
   readonly clock: Clock;
+  readonly onError?: ((code: ErrorCode) => void) | undefined;
 }
 
 export interface Inbound {
@@ -123,6 +135,8 @@ export interface SocketDoor {
   /** Tells every client when to come back, each another time, and closes its socket. */
   drain(): void;
   readonly size: number;
+  /** Bytes that all clients together have not taken yet. Looks at every socket. */
+  readonly bufferedBytes: number;
   /** Resolves when what closed sockets left to store is stored. */
   settled(): Promise<void>;
 }
@@ -134,11 +148,13 @@ export interface SocketDoorOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly report: Report;
+  /** Called for every error that a client is told. */
+  readonly onError?: (code: ErrorCode) => void;
 }
 
 /** Owns every socket: frames in order, their checks, errors in one form, a bound on what waits. */
 export function createSocketDoor(options: SocketDoorOptions): SocketDoor {
-  const { protocols, authenticate, limits, clock, random, report } = options;
+  const { protocols, authenticate, limits, clock, random, report, onError } = options;
   const open = new Set<Connection>();
   const byPath = new Map(protocols.map((protocol) => [protocol.path, protocol]));
 
@@ -164,7 +180,7 @@ export function createSocketDoor(options: SocketDoorOptions): SocketDoor {
     open(peer, request) {
       const protocol = byPath.get(request.path);
       if (!protocol) throw new Error(`no door at ${request.path}`);
-      const connection = new Connection(peer, request.credential, { authenticate, clock });
+      const connection = new Connection(peer, request.credential, { authenticate, clock, onError });
       open.add(connection);
       return new SocketInbound(connection, protocol, request, {
         limits,
@@ -187,6 +203,11 @@ export function createSocketDoor(options: SocketDoorOptions): SocketDoor {
     },
     get size() {
       return open.size;
+    },
+    get bufferedBytes() {
+      let bytes = 0;
+      for (const { peer } of open) bytes += peer.bufferedBytes;
+      return bytes;
     },
   };
 }
@@ -384,7 +405,7 @@ class SocketInbound implements Inbound {
     if (this.#over) return;
     const { code, message, details } = toWireError(error, this.#deps.report);
     const answered = requestId === undefined ? {} : { request_id: requestId };
-    this.#connection.send({ ...details, type: 'error', code, message, ...answered });
+    this.#connection.sendError(code, { ...details, type: 'error', code, message, ...answered });
     if (code === 'unauthorized') this.#connection.close(code);
   }
 }

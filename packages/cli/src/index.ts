@@ -1,0 +1,1 @@
+export { type ContinuoConfig, defineConfig, env } from './config/define.ts';
