@@ -3,6 +3,7 @@ export type { Principal, Scope } from './core/access.ts';
 export { LEASE_TERMS, type LeaseTerms } from './core/lease.ts';
 export type { RetentionLimits } from './core/log.ts';
 export { systemClock, systemRandom } from './edge/clock.ts';
+export type { AttachOptions } from './edge/mount.ts';
 export { createGateway, type Gateway, type GatewayOptions } from './gateway.ts';
 export type { Bus, Clock, Logs, Random, Records, Report, Store } from './ports.ts';
 export { StoreError } from './ports.ts';

@@ -37,6 +37,7 @@ export interface NodeEdgeOptions {
     readonly path: string;
     readonly host: string | undefined;
     readonly origin: string | undefined;
+    readonly incoming: IncomingMessage;
   }): { readonly status: number; readonly message: string } | null;
   openSocket(peer: Peer, request: UpgradeRequest): Inbound;
   readonly clock: Clock;
@@ -89,7 +90,7 @@ export function createNodeEdge(options: NodeEdgeOptions): NodeEdge {
     stream.on('error', () => stream.destroy()); // a client that goes away in the handshake
     const [path = '/', query = ''] = (request.url ?? '/').split('?', 2);
     const { host, origin, authorization } = request.headers;
-    const refusal = options.refuseUpgrade({ path, host, origin });
+    const refusal = options.refuseUpgrade({ path, host, origin, incoming: request });
     if (refusal) return refuse(stream, refusal.status, refusal.message);
     webSockets.handleUpgrade(request, stream, head, (ws) => {
       accept(ws, stream as Socket['stream'], {
