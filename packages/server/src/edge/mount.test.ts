@@ -1,13 +1,14 @@
 import { once } from 'node:events';
 import { createServer, request as httpRequest, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { createSeededRandom } from '@continuo/testing';
+import { createFakeClock, createSeededRandom } from '@continuo/testing';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { type ClientOptions, WebSocket, WebSocketServer } from 'ws';
 import { AGENTS } from '../../test/agents.ts';
 import { createGateway, type Gateway, type GatewayOptions } from '../gateway.ts';
 import { createMemoryStore } from '../stores/memory.ts';
 import { systemClock } from './clock.ts';
+import { createMounts } from './mount.ts';
 
 /** Over a real network, as in node.test.ts: 127.0.0.1 on free ports. */
 
@@ -213,6 +214,26 @@ describe('a gateway that is detached', () => {
     expect((await ask(port, { path: '/continuo/live' })).text).toBe(`the app's /continuo/live`);
     expect(await new Promise((resolve) => server.getConnections((_, count) => resolve(count)))).toBe(0);
   });
+
+  it('waits two seconds for answers under way, and ends them', async () => {
+    const clock = createFakeClock();
+    const own = createServer((_incoming, outgoing) => outgoing.write('on and on'));
+    const mounts = createMounts({ own: () => own, clock });
+    const server = makeApp();
+    mounts.attach(server);
+    const asked = ask(await listen(server), { path: '/continuo' });
+    asked.catch(() => {}); // it is looked at below
+    await once(own, 'request');
+    let isClosed = false;
+    const closed = mounts.close().then(() => {
+      isClosed = true;
+    });
+    await clock.advance(1_999);
+    expect(isClosed).toBe(false);
+    await clock.advance(1);
+    await closed;
+    await expect(asked).rejects.toThrow();
+  });
 });
 
 describe('who may ask an attached gateway', () => {
@@ -254,15 +275,18 @@ describe('who may ask an attached gateway', () => {
 });
 
 describe('a single upgrade', () => {
-  it('L-14 is taken with its own path, by the rules of the address it came in at', async () => {
-    const server = makeApp();
-    const gateway = openGateway();
-    server.on('upgrade', (request, socket, head) => gateway.upgrade(request, socket, head));
-    const port = await listen(server, '0.0.0.0');
-    expect((await dial(port, '/', { first: JOIN })).said).toContain('"joined"');
-    expect((await dial(port, '/ws', { headers: { host: 'evil.example' } })).status).toBe(403);
-    await gateway.close();
-    const late = new WebSocket(`ws://127.0.0.1:${port}/ws`);
-    expect(String((await once(late, 'error'))[0])).toContain('hang up');
-  });
+  it.each(['0.0.0.0', '::'])(
+    'L-14 at %s goes by its own path and the address it came in at',
+    async (host) => {
+      const server = makeApp();
+      const gateway = openGateway();
+      server.on('upgrade', (request, socket, head) => gateway.upgrade(request, socket, head));
+      const port = await listen(server, host);
+      expect((await dial(port, '/', { first: JOIN })).said).toContain('"joined"');
+      expect((await dial(port, '/ws', { headers: { host: 'evil.example' } })).status).toBe(403);
+      await gateway.close();
+      const late = new WebSocket(`ws://127.0.0.1:${port}/ws`);
+      expect(String((await once(late, 'error'))[0])).toContain('hang up');
+    },
+  );
 });
