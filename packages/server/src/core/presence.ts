@@ -1,6 +1,6 @@
 import type { Presence } from '@continuo/protocol';
 import type { Clock, Random, Records, Report } from '../ports.ts';
-import { type Principal, type Scope } from './access.ts';
+import type { Principal, Scope } from './access.ts';
 import { keyOf } from './names.ts';
 
 /** Clients one answer names; the rest is only counted. */
