@@ -30,10 +30,13 @@ function findChromium(): string | undefined {
   return [...candidates, ...ELSEWHERE].find(isExecutable);
 }
 
+function isSkipped(): boolean {
+  return (process.env.CONTINUO_SKIP ?? '').split(',').includes('chromium');
+}
+
 /** The Chromium there is, or that it is to be left out. Throws a sentence that says what to do when there is none. */
 export function findBrowser(): Browser {
-  if ((process.env.CONTINUO_SKIP ?? '').split(',').includes('chromium'))
-    return { path: null, skipped: 'CONTINUO_SKIP=chromium' };
+  if (isSkipped()) return { path: null, skipped: 'CONTINUO_SKIP=chromium' };
   const path = findChromium();
   if (path === undefined) {
     throw new Error(
@@ -45,9 +48,8 @@ export function findBrowser(): Browser {
 
 /** As {@link findBrowser}; on Debian and Ubuntu, and as root, what is missing is installed first. */
 export function setUpBrowser(): Browser {
-  const isSkipped = (process.env.CONTINUO_SKIP ?? '').split(',').includes('chromium');
   const mayInstall = existsSync('/etc/debian_version') && process.getuid?.() === 0;
-  if (!isSkipped && mayInstall && findChromium() === undefined) install();
+  if (!isSkipped() && mayInstall && findChromium() === undefined) install();
   return findBrowser();
 }
 

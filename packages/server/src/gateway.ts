@@ -223,8 +223,8 @@ export function createGateway(options: GatewayOptions): Gateway {
     asked: Parameters<typeof refuseOrigin>[0],
     incoming: IncomingMessage | null,
   ): string | null {
-    const address = incoming ? mounts.addressOf(incoming) : undefined;
-    const loopback = address === undefined ? originPolicy.loopback : isLoopback(address);
+    const arrival = incoming ? mounts.arrivalOf(incoming) : undefined;
+    const loopback = arrival ? isLoopback(arrival.address) : originPolicy.loopback;
     if (!loopback && tokens.length === 0) return OPEN_TO_ALL;
     return refuseOrigin(asked, { ...originPolicy, loopback });
   }
@@ -263,6 +263,10 @@ export function createGateway(options: GatewayOptions): Gateway {
       tokenRequired: tokens.length > 0,
       health,
       ready: () => !draining,
+      prefixOf(env) {
+        const incoming = incomingOf(env);
+        return (incoming && mounts.arrivalOf(incoming)?.prefix) ?? '';
+      },
     }),
   );
   app.route('/api/push/poll', poll.routes);

@@ -90,7 +90,9 @@ describe('a gateway attached to a server', () => {
     openGateway().attach(server, { path: '/ai/gateway' });
     expect((await dial(port, '/ai/gateway/ws')).said).toContain('"connected"');
     expect((await ask(port, { path: '/ai/gateway/health' })).text).toContain('"status":"ok"');
-    expect((await ask(port, { path: '/ai/gateway' })).text).toContain('<title>Continuo</title>');
+    const { text: page } = await ask(port, { path: '/ai/gateway' });
+    expect(page).toContain(`<code>ws://127.0.0.1:${port}/ai/gateway/</code>`);
+    expect(page).toContain('href="/ai/gateway/info"');
     const run = { method: 'POST', headers: { 'content-type': 'application/json' } };
     const streamed = await ask(port, {
       path: '/ai/gateway/agents/echo/runs',
@@ -289,4 +291,18 @@ describe('a single upgrade', () => {
       expect(String((await once(late, 'error'))[0])).toContain('hang up');
     },
   );
+});
+
+describe('a request that another server`s listener hands over', () => {
+  it.each([
+    ['127.0.0.1', 'secret', 403],
+    ['::ffff:127.0.0.1', 'secret', 403],
+    ['10.0.0.7', 'secret', 200],
+    ['10.0.0.7', null, 403],
+  ])('L-14 that came in at %s, with the token %s: %i', async (localAddress, token, status) => {
+    const gateway = openGateway(token === null ? {} : { tokens: [{ token }] });
+    const env = { incoming: { socket: { localAddress } }, outgoing: {} };
+    const answer = await gateway.fetch(new Request('http://app.example/live'), env);
+    expect(answer.status).toBe(status);
+  });
 });

@@ -25,10 +25,17 @@ export interface Mounts {
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
   /** Notes a request that another server's listener hands over by itself. */
   note(incoming: IncomingMessage): void;
-  /** What the server that a request came to is bound to; `undefined` when it did not come through here. */
-  addressOf(incoming: IncomingMessage): string | undefined;
+  /** How a request came; `undefined` when it came to the gateway's own server. */
+  arrivalOf(incoming: IncomingMessage): Arrival | undefined;
   /** Gives every server back and waits for the answers under way. Idempotent. */
   close(): Promise<void>;
+}
+
+export interface Arrival {
+  /** What the server is bound to: an address, or the path of a Unix socket. */
+  readonly address: string;
+  /** What stood before the URL's path: such as `/continuo`, or nothing. */
+  readonly prefix: string;
 }
 
 export interface MountsOptions {
@@ -38,7 +45,7 @@ export interface MountsOptions {
 }
 
 export function createMounts({ own, clock }: MountsOptions): Mounts {
-  const addresses = new WeakMap<IncomingMessage, string>();
+  const arrivals = new WeakMap<IncomingMessage, Arrival>();
   const detachers = new Set<() => void>();
   const answers = new Set<ServerResponse>();
   let onEmpty = (): void => {};
@@ -68,7 +75,7 @@ export function createMounts({ own, clock }: MountsOptions): Mounts {
       const url = isAttached ? urlBelow(prefix, incoming.url ?? '') : null;
       if (url === null) return false;
       incoming.url = url;
-      addresses.set(incoming, boundTo(server) ?? localAddressOf(incoming));
+      arrivals.set(incoming, { address: boundTo(server) ?? localAddressOf(incoming), prefix });
       return true;
     }
 
@@ -132,13 +139,13 @@ export function createMounts({ own, clock }: MountsOptions): Mounts {
   return {
     attach,
     upgrade(request, socket, head) {
-      addresses.set(request, localAddressOf(request));
+      arrivals.set(request, { address: localAddressOf(request), prefix: '' });
       takeUpgrade(request, socket, head);
     },
     note(incoming) {
-      addresses.set(incoming, localAddressOf(incoming));
+      arrivals.set(incoming, { address: localAddressOf(incoming), prefix: '' });
     },
-    addressOf: (incoming) => addresses.get(incoming),
+    arrivalOf: (incoming) => arrivals.get(incoming),
     close() {
       closing ??= close();
       return closing;
