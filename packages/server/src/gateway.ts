@@ -72,8 +72,9 @@ export interface Gateway {
   /** Takes one upgrade of a Node server to `/` or `/ws`. A Host is checked where the connection came in on loopback. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
   /**
-   * Serves everything below a path of a server of `node:http` or `node:https`, and leaves the rest of it as it was.
-   * Returns the way to stop, as `close()` does too. The rules of `listen` hold by the address the server is bound to:
+   * Serves everything below a path of a server of `node:http` or `node:https`, and leaves all else to its listeners; an
+   * upgrade that has none gets 404. Returns the way to stop, as `close()` does too: close the gateway before the server,
+   * which waits for its sockets. The rules of `listen` hold by the address the server is bound to:
    * on loopback a Host is checked; beyond it tokens are needed, else this throws, or, where the server listens later,
    * everything is answered with 403.
    */
