@@ -7,6 +7,8 @@ import { describe, expect, it } from 'vitest';
 
 const FOLDER = fileURLToPath(new URL('../examples/', import.meta.url));
 const EXAMPLES = readdirSync(FOLDER).filter((name) => name.endsWith('.ts'));
+/** As this test was started: from the sources. */
+const CONDITIONS = process.execArgv.filter((argument) => argument.startsWith('--conditions='));
 /** What a reader can install. */
 const PUBLIC =
   /^(node:[\w/]+|@continuo\/(client|server|agents|protocol)|express|fastify|hono|@hono\/node-server|ws)$/;
@@ -17,7 +19,7 @@ interface Ended {
 }
 
 function run(name: string): Promise<Ended> {
-  const child = spawn(process.execPath, ['--conditions=source', `${FOLDER}${name}`], {
+  const child = spawn(process.execPath, [...CONDITIONS, `${FOLDER}${name}`], {
     stdio: ['ignore', 'ignore', 'pipe'],
     env: { ...process.env, NODE_OPTIONS: '' },
     timeout: 60_000,
@@ -30,6 +32,10 @@ function run(name: string): Promise<Ended> {
 }
 
 describe('the examples', () => {
+  it('run from the sources', () => {
+    expect(CONDITIONS).toHaveLength(1);
+  });
+
   it('are there: those of the client, and one for each framework', () => {
     expect(EXAMPLES.map((name) => name.replace('.ts', '')).sort()).toEqual([
       'app-snapshot',

@@ -39,7 +39,7 @@ async function bundle(): Promise<string> {
     write: false,
     format: 'iife',
     platform: 'browser',
-    conditions: ['source'],
+    conditions: process.execArgv.flatMap((argument) => /^--conditions=(.+)$/.exec(argument)?.[1] ?? []),
   });
   return outputFiles[0]?.text ?? '';
 }
