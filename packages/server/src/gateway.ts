@@ -1,3 +1,6 @@
+import type { IncomingMessage } from 'node:http';
+import type { Server } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { type Component, ERRORS, type ErrorCode, type Health } from '@continuo/protocol';
 import { Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
@@ -31,6 +34,7 @@ import { createRunsDoor } from './doors/runs.ts';
 import { createSocketDoor, type SocketDoor } from './doors/socket.ts';
 import { systemClock, systemRandom } from './edge/clock.ts';
 import type { Refusal } from './edge/admission.ts';
+import { type AttachOptions, boundTo, createMounts } from './edge/mount.ts';
 import { createNodeEdge, type NodeEdge, openNodeStream } from './edge/node.ts';
 import { openWebStream } from './edge/web.ts';
 import { checkLimits, LIMITS, type Limits } from './limits.ts';
@@ -73,10 +77,23 @@ export interface GatewayOptions {
 }
 
 export interface Gateway {
-  /** The HTTP doors, as a fetch handler. */
+  /**
+   * The HTTP doors, as a fetch handler. `env` is what @hono/node-server gives with a request; a Host is then checked
+   * where the connection came in on loopback, without it always.
+   */
   fetch(request: Request, env?: unknown): Response | Promise<Response>;
   /** The socket doors, for an edge that brings its own sockets. */
   readonly sockets: SocketDoor;
+  /** Takes one upgrade of a Node server to `/` or `/ws`. A Host is checked where the connection came in on loopback. */
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
+  /**
+   * Serves everything below a path of a server of `node:http` or `node:https`, and leaves all else to its listeners; an
+   * upgrade that has none gets 404. Returns the way to stop, as `close()` does too: close the gateway before the server,
+   * which waits for its sockets. The rules of `listen` hold by the address the server is bound to:
+   * on loopback a Host is checked; beyond it tokens are needed, else this throws, or, where the server listens later,
+   * everything is answered with 403.
+   */
+  attach(server: Server, options?: AttachOptions): () => void;
   /** Port 0 takes a free one. Rejects when it cannot listen, or may not: beyond loopback it needs `auth`. */
   listen(options?: {
     readonly port?: number;
@@ -95,6 +112,7 @@ const DRAINING: Refusal = {
   message: 'This server is about to close. Try again in some seconds.',
   retryAfterSeconds: 5,
 };
+const OPEN_TO_ALL = 'Without a token the gateway serves this machine only: anyone could use it. Set a token.';
 
 /** The composition root: one store, one engine, every door. */
 export function createGateway(options: GatewayOptions): Gateway {
@@ -229,10 +247,20 @@ export function createGateway(options: GatewayOptions): Gateway {
     tally.error(code);
     return { error: { code, message } };
   };
+  /** Of our own server it is known where it is bound; of another it is told by the request. */
+  function refuse(
+    asked: Parameters<typeof refuseOrigin>[0],
+    incoming: IncomingMessage | null,
+  ): string | null {
+    const arrival = incoming ? mounts.arrivalOf(incoming) : undefined;
+    const loopback = arrival ? isLoopback(arrival.address) : originPolicy.loopback;
+    if (!loopback && !tokenRequired) return OPEN_TO_ALL;
+    return refuseOrigin(asked, { ...originPolicy, loopback });
+  }
   const app = new Hono();
   app.use(async (c, next) => {
     const asked = { host: c.req.header('host') ?? new URL(c.req.url).host, origin: c.req.header('origin') };
-    const refusal = refuseOrigin(asked, originPolicy);
+    const refusal = refuse(asked, incomingOf(c.env));
     if (refusal) return c.json(problemOf('forbidden', refusal), ERRORS.forbidden.status);
     return next();
   });
@@ -264,6 +292,10 @@ export function createGateway(options: GatewayOptions): Gateway {
       tokenRequired,
       health,
       ready: () => !draining,
+      prefixOf(env) {
+        const incoming = incomingOf(env);
+        return (incoming && mounts.arrivalOf(incoming)?.prefix) ?? '';
+      },
     }),
   );
   app.route(
@@ -298,8 +330,8 @@ export function createGateway(options: GatewayOptions): Gateway {
   const openEdge = (): NodeEdge =>
     createNodeEdge({
       fetch: (request, env) => app.fetch(request, env as object),
-      refuseUpgrade({ path, ...asked }) {
-        const refusal = refuseOrigin(asked, originPolicy);
+      refuseUpgrade({ path, incoming, ...asked }) {
+        const refusal = refuse(asked, incoming);
         if (refusal) return { status: 403, message: refusal };
         if (!sockets.has(path)) return { status: 404, message: `There is no door at ${path}. Use / or /ws.` };
         if (draining) return DRAINING;
@@ -313,13 +345,19 @@ export function createGateway(options: GatewayOptions): Gateway {
       report,
     });
 
+  const ownEdge = (): NodeEdge => {
+    edge ??= openEdge();
+    return edge;
+  };
+  const mounts = createMounts({ own: () => ownEdge().server, clock });
+
   async function close(): Promise<void> {
     draining = true;
     healthNow = null;
     await workers.close(drainMs);
     poll.close();
     sockets.drain();
-    await edge?.close(ERRORS.draining.close, 'draining');
+    await Promise.all([edge?.close(ERRORS.draining.close, 'draining'), mounts.close()]);
     await sockets.settled();
     tails.close();
     sessions.close();
@@ -329,8 +367,18 @@ export function createGateway(options: GatewayOptions): Gateway {
   let closing: Promise<void> | null = null;
 
   return {
-    fetch: (request, env) => app.fetch(request, env as object),
+    fetch(request, env) {
+      const incoming = incomingOf(env);
+      if (incoming) mounts.note(incoming);
+      return app.fetch(request, env as object);
+    },
     sockets,
+    upgrade: mounts.upgrade,
+    attach(server, mounted) {
+      const address = boundTo(server);
+      if (address !== null && !isLoopback(address) && !tokenRequired) throw new Error(OPEN_TO_ALL);
+      return mounts.attach(server, mounted);
+    },
     async listen({ port = 8765, host = '127.0.0.1' } = {}) {
       originPolicy = { ...originPolicy, loopback: isLoopback(host) };
       if (!originPolicy.loopback && !tokenRequired) {
@@ -338,8 +386,7 @@ export function createGateway(options: GatewayOptions): Gateway {
           `Refusing to listen on ${host} without a token, or auth.jwt: anyone who reaches it could use it.`,
         );
       }
-      edge ??= openEdge();
-      const { port: taken } = await edge.listen(port, host);
+      const { port: taken } = await ownEdge().listen(port, host);
       return { url: `http://${host.includes(':') ? `[${host}]` : host}:${taken}`, port: taken };
     },
     close() {
@@ -347,6 +394,10 @@ export function createGateway(options: GatewayOptions): Gateway {
       return closing;
     },
   };
+}
+
+function incomingOf(env: unknown): IncomingMessage | null {
+  return isNode(env) ? (env as { incoming: IncomingMessage }).incoming : null;
 }
 
 function isNode(env: unknown): boolean {

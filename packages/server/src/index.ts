@@ -4,6 +4,7 @@ export { ALL_SCOPES, type Principal, type Scope } from './core/access.ts';
 export { LEASE_TERMS, type LeaseTerms } from './core/lease.ts';
 export type { RetentionLimits } from './core/log.ts';
 export { systemClock, systemRandom } from './edge/clock.ts';
+export type { AttachOptions } from './edge/mount.ts';
 export { createGateway, type Gateway, type GatewayOptions } from './gateway.ts';
 export { LIMITS, type Limits, NO_LIMITS } from './limits.ts';
 export type { Bus, Clock, Logs, Random, Records, Report, Store } from './ports.ts';

@@ -13,10 +13,12 @@ export interface PagesOptions {
   health(): { readonly status: string; readonly uptime: number };
   /** Whether new work is taken: false while the server closes. */
   ready(): boolean;
+  /** What stands before every path where this is part of another server: such as `/continuo`, or nothing. */
+  prefixOf(env: unknown): string;
 }
 
 export function createPages(options: PagesOptions): Hono {
-  const { components, version, storeName, push, tokenRequired, health, ready } = options;
+  const { components, version, storeName, push, tokenRequired, health, ready, prefixOf } = options;
   const pages = new Hono();
 
   pages.get('/health', (c) => c.json(health()));
@@ -47,7 +49,8 @@ export function createPages(options: PagesOptions): Hono {
   );
 
   pages.get('/', (c) => {
-    const { host } = new URL(c.req.url);
+    const prefix = prefixOf(c.env);
+    const host = `${new URL(c.req.url).host}${prefix}`;
     const auth = tokenRequired ? " -H 'Authorization: Bearer YOUR_TOKEN'" : '';
     const agent = components.find((component) => component.kind === 'agent')?.id ?? 'echo';
     const team = components.find((component) => component.kind === 'team')?.id;
@@ -92,7 +95,7 @@ ${
 {"type":"channel.publish","channel":"news","data":{"hello":"world"}}</pre>`
     : html`<pre>continuo serve --push</pre>`
 }
-<p class="muted"><a href="/info">/info</a> · <a href="/health">/health</a> · <a href="/ready">/ready</a> · <a href="/live">/live</a></p>
+<p class="muted"><a href="${prefix}/info">/info</a> · <a href="${prefix}/health">/health</a> · <a href="${prefix}/ready">/ready</a> · <a href="${prefix}/live">/live</a></p>
 </body>
 </html>`);
   });

@@ -49,6 +49,7 @@ export interface NodeEdgeOptions {
     readonly path: string;
     readonly host: string | undefined;
     readonly origin: string | undefined;
+    readonly incoming: IncomingMessage;
   }): Refusal | null;
   openSocket(peer: Peer, request: UpgradeRequest): Inbound;
   readonly limits: Limits;
@@ -112,7 +113,8 @@ export function createNodeEdge(options: NodeEdgeOptions): NodeEdge {
     const [path = '/', query = ''] = (request.url ?? '/').split('?', 2);
     const { host, origin, authorization } = request.headers;
     const address = addressOf(request, trustProxy);
-    const refusal = options.refuseUpgrade({ path, host, origin }) ?? admission.refuse(address);
+    const refusal =
+      options.refuseUpgrade({ path, host, origin, incoming: request }) ?? admission.refuse(address);
     if (refusal) return refuse(stream, refusal);
     webSockets.handleUpgrade(request, stream, head, (ws) => {
       ws.once('close', admission.enter(address));
