@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { addCounters, COUNTED, type Counters, createCounters } from '../sim/counters.ts';
 import { MUTANTS } from '../sim/mutants.ts';
+import { setUpBrowser } from './setup-browser.ts';
 
 /** `npm test`: the rules, the simulation with its mutants, then every other test. Ends with how many passed and failed. */
 
@@ -107,6 +108,16 @@ async function testAll(): Promise<void> {
   if (!ok && numFailedTests === 0) judge(false, 'vitest');
 }
 
+function setUp(): void {
+  try {
+    const { path, skipped } = setUpBrowser();
+    judge(true, `Chromium: ${path ?? `its tests are left out (${skipped})`}`);
+  } catch (error) {
+    judge(false, error instanceof Error ? error.message : String(error));
+  }
+}
+
+setUp();
 const built = await run(process.execPath, ['node_modules/.bin/tsc', '-b'], true);
 judge(built.ok, 'build');
 if (built.ok) {
