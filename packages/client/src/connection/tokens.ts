@@ -34,7 +34,7 @@ export function createTokens(source: TokenSource | undefined): Tokens {
       flight ??= Promise.resolve()
         .then(ask)
         .then((token) => {
-          if (refusal?.token === token) return refusal.reason;
+          if (refusal && refusal.token === token) return refusal.reason;
           current = token;
           return null;
         })

@@ -26,7 +26,7 @@ type Data = GatewayEvent['data'];
 
 export function viewEvent(view: SessionView, { type, data, timestamp, sequence }: GatewayEvent): SessionView {
   const { message_id, approval_id, kind } = data;
-  const { turn, pending = [] } = view;
+  const { turn, pending } = view;
   if (sequence <= view.head || typeof message_id !== 'string') return view;
   const ended = turn?.message_id === message_id ? null : turn;
   switch (type === 'status' ? kind : type) {
