@@ -66,6 +66,34 @@ describe('a provider of tokens', () => {
     expect(set.ends).toHaveLength(1);
   });
 
+  it('is not heard by a dial that was given up: the next one asks anew', async () => {
+    let give = (_token: string): void => {};
+    const late = new Promise<string>((resolve) => {
+      give = resolve;
+    });
+    const set = withTokens([late, 'b']);
+    void set.client.connect();
+    await set.clock.advance(15_500);
+    give('a');
+    await set.clock.settle();
+    expect([set.asked, set.ends.length]).toEqual([1, 0]);
+    await set.clock.advance(500);
+    expect((await set.open()).got('join')).toMatchObject([{ token: 'b' }]);
+    expect(set.ends).toHaveLength(1);
+  });
+
+  it('may give a token again to a connect() of its own, and be asked once more again', async () => {
+    const set = withTokens(['a', 'a', 'a', 'b']);
+    const first = outcome(set.client.connect());
+    (await set.open()).say(refusal('unauthorized'));
+    await set.clock.advance(0);
+    expect(first.settled).toBeInstanceOf(UnauthorizedError);
+    void set.client.connect();
+    (await set.open()).say(refusal('unauthorized'));
+    await set.clock.advance(0);
+    expect((await set.open()).got('join')).toMatchObject([{ token: 'b' }]);
+  });
+
   it('is asked once more at once when its token is refused, and the other one is presented', async () => {
     const set = withTokens(['old', 'new']);
     const connecting = outcome(set.client.connect());
@@ -200,6 +228,8 @@ describe('when to come back', () => {
     (await set.join()).drop();
     await set.clock.advance(1_999);
     expect(set.ends.length).toBe(2);
+    await set.clock.advance(1);
+    expect(set.ends.length).toBe(3);
   });
 
   it('L-11 is at once after 4508, and after the first delay where nothing was said', async () => {

@@ -27,6 +27,7 @@ const MAX_ID = 200;
  * connections; a message is answered by one turn, however often it had to be sent.
  */
 export class GatewayClient {
+  /** As in the options; may be set at any time. */
   onGap: GatewayClientOptions['onGap'] | undefined;
   onStateChange: GatewayClientOptions['onStateChange'] | undefined;
   onError: GatewayClientOptions['onError'] | undefined;

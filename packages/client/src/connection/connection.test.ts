@@ -241,6 +241,16 @@ describe('a connection', () => {
     expect(connection.status).toBe('connected');
   });
 
+  it('listens for wakes while it lives, once', () => {
+    const { connection, open, wakes } = setUp();
+    expect(wakes.size).toBe(0);
+    open();
+    connection.connect();
+    expect(wakes.size).toBe(1);
+    connection.disconnect();
+    expect(wakes.size).toBe(0);
+  });
+
   it('is refused for good, or for a time', async () => {
     const { clock, connection, socket, sockets, said } = setUp();
     connection.connect();

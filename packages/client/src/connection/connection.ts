@@ -181,13 +181,14 @@ export function createConnection(options: ConnectionOptions): Connection {
       return status;
     },
     connect() {
+      if (status === 'disconnected') tokens.forgive();
       stopWakes();
       stopWakes = platform.onWake((isOnline) => input({ type: 'nudge', isOnline }));
       input({ type: 'connect' });
     },
     disconnect: () => input({ type: 'disconnect' }),
     greeted() {
-      tokens.accepted();
+      tokens.forgive();
       input({ type: 'greeted', generation: state.generation });
     },
     refused: (reason, rule) => closed(state.generation, reason, rule),

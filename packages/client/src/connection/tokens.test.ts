@@ -68,7 +68,7 @@ describe('a token', () => {
     await tokens.fetch();
     tokens.refused('too old');
     await tokens.fetch();
-    tokens.accepted();
+    tokens.forgive();
     expect(tokens.refused('too old')).toBe(true);
     expect(await tokens.fetch()).toBeNull();
     expect(tokens.current).toBe('c');

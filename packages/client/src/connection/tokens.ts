@@ -14,8 +14,8 @@ export interface Tokens {
   fetch(): Promise<Reason | null> | undefined;
   /** The server refused the current token: whether the source may be asked once more. */
   refused(reason: Reason): boolean;
-  /** The server took the current token. */
-  accepted(): void;
+  /** Forgets a refusal: a token was taken, or somebody connects anew. */
+  forgive(): void;
 }
 
 export function createTokens(source: TokenSource | undefined): Tokens {
@@ -48,7 +48,7 @@ export function createTokens(source: TokenSource | undefined): Tokens {
       refusal = { token: current, reason };
       return true;
     },
-    accepted() {
+    forgive() {
       refusal = null;
     },
   };
