@@ -170,6 +170,16 @@ describe('a message', () => {
     expect(both.map(({ settled }) => settled)).toEqual(['mine', 'mine']);
   });
 
+  it('is not answered by a frame that names no request, whatever its id', async () => {
+    const { client, join, clock, errors } = setUp();
+    const server = await join();
+    const sending = outcome(client.send('hi', { messageId: 'undefined' }));
+    server.say(event(1), { type: 'pong' }, { type: 'error', code: 'internal', message: 'Try again.' });
+    await clock.settle();
+    expect(sending.settled).toBeUndefined();
+    expect(errors).toMatchObject([{ code: 'internal' }]);
+  });
+
   it.each([true, false])(
     'that is no JSON is rejected and harms nothing, connected or not (%s)',
     async (connected) => {

@@ -76,11 +76,12 @@ export function createOutbox(options: {
       return waiting.promise;
     },
     answer(frame) {
-      const id = String(frame.request_id ?? frame.message_id);
-      const waiting = all.get(id);
+      const id = frame.request_id ?? frame.message_id;
+      if (typeof id !== 'string' || !all.has(id)) return false;
       if (frame.type === 'error') fail(id, errorOf(frame));
-      else waiting?.resolve(frame);
-      return all.delete(id) || waiting !== undefined;
+      else all.get(id)?.resolve(frame);
+      all.delete(id);
+      return true;
     },
     flush() {
       for (const [id, waiting] of all) post(id, waiting);
