@@ -42,10 +42,12 @@ export class GatewayClient {
 
   constructor(options: GatewayClientOptions) {
     const { agentId, clientId, WebSocket, platform } = options;
-    this.onGap = options.onGap;
-    this.onStateChange = options.onStateChange;
-    this.onError = options.onError;
-    this.#signal = options.signal;
+    ({
+      onGap: this.onGap,
+      onStateChange: this.onStateChange,
+      onError: this.onError,
+      signal: this.#signal,
+    } = options);
     this.#platform = {
       ...systemPlatform,
       ...(WebSocket && { dial: (url: string) => new WebSocket(url) }),
@@ -68,7 +70,7 @@ export class GatewayClient {
     });
     this.#outbox = createOutbox({
       send: (text) => this.#connection.send(text),
-      maxBytes: () => this.#session.view.policy?.max_payload ?? Number.POSITIVE_INFINITY,
+      maxBytes: () => this.#session.view.policy?.max_payload ?? Number.MAX_VALUE,
     });
     this.#connection = createConnection({
       url: options.url.replace(/^http/i, 'ws'),

@@ -42,8 +42,8 @@ export function termsOf({
   backoff,
   maxReconnectAttempts,
 }: GatewayClientOptions): ConnectionTerms {
-  const maxAttempts = maxReconnectAttempts ?? Number.POSITIVE_INFINITY;
-  if (!(maxAttempts >= 0)) throw new RangeError(`maxReconnectAttempts must be 0 or more, not ${maxAttempts}`);
+  const maxAttempts = maxReconnectAttempts ?? Number.MAX_VALUE;
+  if (!(maxAttempts >= 0)) throw new RangeError(`maxReconnectAttempts must not be ${maxAttempts}`);
   return {
     backoff: checkBackoff({ ...BACKOFF, ...backoff }),
     reconnect,

@@ -203,9 +203,7 @@ function onTimer(state: ConnectionState, env: ConnectionEnv): ConnectionStep {
   const later = (at: number): ConnectionStep => ({ state, effects: [{ type: 'timer', at }] });
   switch (state.phase) {
     case 'dialing':
-      return now >= state.deadline
-        ? retry(state, 'The server did not answer in time.', env)
-        : later(state.deadline);
+      return now >= state.deadline ? retry(state, 'The server did not answer.', env) : later(state.deadline);
     case 'waiting':
       return now >= state.until ? dial(state, state.attempt, env) : later(state.until);
     case 'open': {
