@@ -1,15 +1,37 @@
 import { describe, expect, it } from 'vitest';
-import { errorOf, GatewayError, VersionUnsupportedError } from './errors.ts';
+import {
+  AgentNotFoundError,
+  ApprovalConflictError,
+  errorOf,
+  GatewayError,
+  InvalidHelloError,
+  TooLargeError,
+  UnauthorizedError,
+  VersionUnsupportedError,
+} from './errors.ts';
 
 describe('the error of a frame', () => {
   it('L-11 has the code and the message of the server', () => {
-    const error = errorOf({ type: 'error', code: 'agent_not_found', message: 'There is no agent "x".' });
+    const error = errorOf({ type: 'error', code: 'inbox_full', message: 'Wait.' });
     expect(error).toBeInstanceOf(GatewayError);
-    expect(error).toMatchObject({
-      name: 'GatewayError',
-      code: 'agent_not_found',
-      message: 'There is no agent "x".',
-    });
+    expect(error).toMatchObject({ name: 'GatewayError', code: 'inbox_full', message: 'Wait.' });
+  });
+
+  it.each([
+    ['invalid_protocol_hello', InvalidHelloError, 'InvalidHelloError'],
+    ['unauthorized', UnauthorizedError, 'UnauthorizedError'],
+    ['agent_not_found', AgentNotFoundError, 'AgentNotFoundError'],
+    ['too_large', TooLargeError, 'TooLargeError'],
+    ['conflict', ApprovalConflictError, 'ApprovalConflictError'],
+  ] as const)('L-11 has a class of its own for %s', (code, Class, name) => {
+    const error = errorOf({ code, message: 'No.' });
+    expect(error).toBeInstanceOf(Class);
+    expect(error).toBeInstanceOf(GatewayError);
+    expect(error).toMatchObject({ name, code, message: 'No.' });
+  });
+
+  it('has no class of its own for a name of the language', () => {
+    expect(errorOf({ code: 'constructor', message: 'No.' })).toMatchObject({ name: 'GatewayError' });
   });
 
   it('G-4 says which versions the server speaks', () => {

@@ -1,24 +1,67 @@
+type Frame = Readonly<Record<string, unknown>>;
+
 /** The server spoke: `code` is one of the protocol's error table. */
 export class GatewayError extends Error {
   override readonly name: string = 'GatewayError';
   readonly code: string;
+  /** The whole error frame. */
+  readonly details: Frame;
 
-  constructor(code: string, message: string) {
+  constructor(code: string, message: string, details: Frame = {}) {
     super(message);
     this.code = code;
+    this.details = details;
   }
 }
 
 /** The versions of client and server do not meet: no retry can help. Update the older side. */
 export class VersionUnsupportedError extends GatewayError {
   override readonly name = 'VersionUnsupportedError';
-  readonly serverMinVersion: number;
-  readonly serverMaxVersion: number;
 
-  constructor(message: string, serverMinVersion: number, serverMaxVersion: number) {
-    super('version_unsupported', message);
-    this.serverMinVersion = serverMinVersion;
-    this.serverMaxVersion = serverMaxVersion;
+  get serverMinVersion(): number {
+    return Number(this.details.server_min_version);
+  }
+
+  get serverMaxVersion(): number {
+    return Number(this.details.server_max_version);
+  }
+}
+
+/** The server does not understand the versions that were asked for. */
+export class InvalidHelloError extends GatewayError {
+  override readonly name = 'InvalidHelloError';
+}
+
+/** The token is missing, wrong or too old, and the provider had no better one. */
+export class UnauthorizedError extends GatewayError {
+  override readonly name = 'UnauthorizedError';
+}
+
+/** There is no agent, team or workflow of that id. `GET /agents` lists what there is. */
+export class AgentNotFoundError extends GatewayError {
+  override readonly name = 'AgentNotFoundError';
+}
+
+/** The frame is larger than the server takes: it was not sent, or not read. */
+export class TooLargeError extends GatewayError {
+  override readonly name = 'TooLargeError';
+}
+
+/** An answer to an approval, as the server keeps it. */
+export interface ApprovalAnswer {
+  readonly approvalId: string;
+  readonly approved: boolean;
+  readonly note?: string;
+  /** The client or person whose answer it was. */
+  readonly by: string;
+}
+
+/** The approval has another answer already. `answer` is the one that counts. */
+export class ApprovalConflictError extends GatewayError {
+  override readonly name = 'ApprovalConflictError';
+
+  get answer(): ApprovalAnswer {
+    return answerOf(this.details);
   }
 }
 
@@ -27,13 +70,26 @@ export class ConnectionError extends Error {
   override readonly name = 'ConnectionError';
 }
 
-export function errorOf(frame: Readonly<Record<string, unknown>>): GatewayError {
+const CLASSES = new Map<string, typeof GatewayError>([
+  ['version_unsupported', VersionUnsupportedError],
+  ['invalid_protocol_hello', InvalidHelloError],
+  ['unauthorized', UnauthorizedError],
+  ['agent_not_found', AgentNotFoundError],
+  ['too_large', TooLargeError],
+  ['conflict', ApprovalConflictError],
+]);
+
+export function errorOf(frame: Frame): GatewayError {
   const code = typeof frame.code === 'string' ? frame.code : 'internal';
   const message = typeof frame.message === 'string' ? frame.message : code;
-  if (code !== 'version_unsupported') return new GatewayError(code, message);
-  return new VersionUnsupportedError(
-    message,
-    Number(frame.server_min_version),
-    Number(frame.server_max_version),
-  );
+  return new (CLASSES.get(code) ?? GatewayError)(code, message, frame);
+}
+
+export function answerOf({ approval_id, approved, note, by }: Frame): ApprovalAnswer {
+  return {
+    approvalId: String(approval_id),
+    approved: approved === true,
+    ...(typeof note === 'string' && { note }),
+    by: String(by),
+  };
 }

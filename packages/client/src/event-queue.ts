@@ -5,60 +5,50 @@ export interface EventQueue<T> extends AsyncIterableIterator<T> {
   end(reason?: Error): void;
 }
 
-interface Reader<T> {
-  resolve(result: IteratorResult<T>): void;
-  reject(reason: Error): void;
-}
-
 export function createEventQueue<T>(limit: number, onReturn: () => void): EventQueue<T> {
-  const items: T[] = [];
-  /** Reads that wait, first come first served. There are none while there are items. */
-  let readers: Reader<T>[] = [];
+  let items: T[] = [];
   let ended = false;
   let failure: Error | undefined;
+  let wake = (): void => {};
+
+  async function* read(): AsyncGenerator<T, void, undefined> {
+    for (;;) {
+      if (items.length > 0) yield items.shift() as T;
+      else if (failure) throw failure;
+      else if (ended) return;
+      else
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+    }
+  }
 
   function end(reason?: Error): void {
     if (ended) return;
     ended = true;
     failure = reason;
-    const waiting = readers;
-    readers = [];
-    for (const reader of waiting) finish(reader);
+    wake();
   }
 
-  /** The reason is told once: whoever reads on learns that there is no more. */
-  function finish({ resolve, reject }: Reader<T>): void {
-    if (!failure) return resolve({ done: true, value: undefined });
-    const reason = failure;
-    failure = undefined;
-    reject(reason);
-  }
-
+  const reader = read();
   return {
     push(item) {
       if (ended) return;
-      const reader = readers.shift();
-      if (reader) return reader.resolve({ done: false, value: item });
       if (items.length < limit) {
         items.push(item);
-        return;
+        return wake();
       }
-      end(new Error(`events() has ${limit} unread events: read faster, or do the slow work elsewhere.`));
+      end(new Error(`events() has ${limit} unread events: read faster.`));
       onReturn();
     },
     end,
-    next() {
-      return new Promise((resolve, reject) => {
-        if (items.length > 0) return resolve({ done: false, value: items.shift() as T });
-        if (ended) return finish({ resolve, reject });
-        readers.push({ resolve, reject });
-      });
-    },
-    async return() {
-      items.length = 0;
+    next: () => reader.next(),
+    return() {
+      items = [];
       end();
+      failure = undefined;
       onReturn();
-      return { done: true, value: undefined };
+      return reader.return();
     },
     [Symbol.asyncIterator]() {
       return this;

@@ -1,129 +1,7 @@
 import { ERRORS } from '@continuo/protocol';
-import { createFakeClock } from '@continuo/testing';
 import { describe, expect, it, vi } from 'vitest';
-import type { SocketLike } from './connection/platform.ts';
+import { event, events, joined, outcome, read, setUp } from '../test/client.ts';
 import { ConnectionError, GatewayError } from './errors.ts';
-import { type ClientEvent, GatewayClient, type GatewayClientOptions } from './gateway-client.ts';
-
-/** The server's end of a socket: what the client sent, and what it is told. */
-function createServerEnd(url: string) {
-  const sent: Record<string, unknown>[] = [];
-  const socket: SocketLike = {
-    onopen: null,
-    onmessage: null,
-    onclose: null,
-    onerror: null,
-    send: (data) => void sent.push(JSON.parse(data)),
-    close: () => {},
-  };
-  return {
-    url,
-    sent,
-    socket,
-    open: () => socket.onopen?.(undefined as never),
-    say: (...frames: readonly object[]) => {
-      for (const frame of frames) socket.onmessage?.({ data: JSON.stringify(frame) });
-    },
-    sayText: (data: unknown) => socket.onmessage?.({ data }),
-    drop: (code = 1006) => socket.onclose?.({ code, reason: '' }),
-    /** The frames of a type that it got. */
-    got: (type: string) => sent.filter((frame) => frame.type === type),
-  };
-}
-
-const joined = (fields: object = {}) => ({
-  type: 'joined',
-  session_id: 's1',
-  resumed: true,
-  cursor: 0,
-  epoch: 'e1',
-  resync_required: false,
-  ...fields,
-});
-
-const event = (sequence: number) => ({
-  type: 'event',
-  event: { type: 'token_stream', data: { cursor: sequence }, event_id: `e${sequence}`, sequence },
-});
-
-const events = (from: number, to: number) =>
-  Array.from({ length: to - from + 1 }, (_, index) => event(from + index));
-
-function setUp(options: Partial<GatewayClientOptions> = {}) {
-  const clock = createFakeClock(0);
-  const ends: ReturnType<typeof createServerEnd>[] = [];
-  const states: string[] = [];
-  const gaps: (readonly [number, number])[] = [];
-  const errors: unknown[] = [];
-  let ids = 0;
-  const client = new GatewayClient({
-    url: 'ws://there:8765',
-    agentId: 'echo',
-    onStateChange: (state) => states.push(state),
-    onGap: (expected, received) => gaps.push([expected, received]),
-    onError: (error) => errors.push(error),
-    ...options,
-    platform: {
-      now: clock.now,
-      timer: (ms, run) => clock.schedule(clock.now() + ms, run),
-      random: () => 0.5,
-      id: () => `m${++ids}`,
-      dial(url) {
-        ends.push(createServerEnd(url));
-        return server().socket;
-      },
-    },
-  });
-  /** The server's end of the newest socket. */
-  function server() {
-    const newest = ends.at(-1);
-    if (!newest) throw new Error('nothing was dialed');
-    return newest;
-  }
-  async function join(fields?: object) {
-    const connected = client.connect();
-    server().open();
-    server().say(joined(fields));
-    await connected;
-    return server();
-  }
-  /** The socket breaks, and the next one joins where the client stands. */
-  async function comeBack(fields: object = {}) {
-    server().drop();
-    await clock.step();
-    return join({ cursor: client.cursor, ...fields });
-  }
-  return { clock, client, ends, server, join, comeBack, states, gaps, errors };
-}
-
-/** Reads for ever: `seen` has sequences, and the reasons of resets. */
-function read(client: GatewayClient) {
-  const seen: (number | string)[] = [];
-  const whole: ClientEvent[] = [];
-  const done = (async () => {
-    for await (const each of client.events()) {
-      whole.push(each);
-      seen.push(each.type === 'snapshot' ? each.reason : each.sequence);
-    }
-    return 'ended';
-  })();
-  done.catch(() => {});
-  return { seen, whole, done };
-}
-
-/** What has become of a promise so far. */
-function outcome(promise: Promise<unknown>): { settled: unknown } {
-  const state: { settled: unknown } = { settled: undefined };
-  promise.then(
-    (value) => {
-      state.settled = value ?? 'resolved';
-    },
-    (error: unknown) => {
-      state.settled = error;
-    },
-  );
-  return state;
-}
 
 const accepted = (id: string) => ({
   type: 'response',
@@ -290,6 +168,16 @@ describe('a message', () => {
     server.say(accepted('mine'), accepted('mine'));
     await clock.settle();
     expect(both.map(({ settled }) => settled)).toEqual(['mine', 'mine']);
+  });
+
+  it('is not answered by a frame that names no request, whatever its id', async () => {
+    const { client, join, clock, errors } = setUp();
+    const server = await join();
+    const sending = outcome(client.send('hi', { messageId: 'undefined' }));
+    server.say(event(1), { type: 'pong' }, { type: 'error', code: 'internal', message: 'Try again.' });
+    await clock.settle();
+    expect(sending.settled).toBeUndefined();
+    expect(errors).toMatchObject([{ code: 'internal' }]);
   });
 
   it.each([true, false])(

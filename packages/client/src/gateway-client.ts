@@ -1,131 +1,92 @@
 import type {
   Content,
   ErrorFrame,
-  GatewayEvent,
   GatewayServerFrame,
+  Health,
   JoinedFrame,
-  SnapshotFrame,
+  PendingApproval,
+  Presence,
 } from '@continuo/protocol';
-import { ERRORS } from '@continuo/protocol/errors';
-import { BACKOFF, type Backoff, checkBackoff } from './connection/backoff.ts';
 import { type Connection, type ConnectionStatus, createConnection } from './connection/connection.ts';
 import { type Platform, systemPlatform } from './connection/platform.ts';
-import { ConnectionError, errorOf, type GatewayError } from './errors.ts';
-import { createEventQueue, type EventQueue } from './event-queue.ts';
-import {
-  NEW_STREAM,
-  onEvent,
-  onJoined,
-  onSnapshot,
-  type StreamEffect,
-  type ResetReason,
-  type StreamState,
-  type StreamStep,
-  startOver,
-} from './gateway/stream.ts';
+import { ruleOfCode } from './connection/retry.ts';
+import { createTokens, type Reason } from './connection/tokens.ts';
+import { type ApprovalAnswer, answerOf, ConnectionError, errorOf } from './errors.ts';
+import { type Audience, type ClientEvent, createAudience, type EventOf } from './gateway/audience.ts';
+import { createOutbox, type Outbox } from './gateway/outbox.ts';
+import { createSession, isSound, type Session, type SessionPosition } from './gateway/session.ts';
+import { type GatewayClientOptions, termsOf } from './options.ts';
 
-/** Events an iterator may leave unread. */
-const UNREAD_EVENTS = 10_000;
-/** Messages that may wait for the connection. */
-const OUTBOX = 1_000;
-
-export interface GatewayClientOptions {
-  /** `ws://host:8765`; `http` and `https` are taken for `ws` and `wss`. */
-  readonly url: string;
-  readonly agentId: string;
-  readonly token?: string;
-  /** Who this device is; kept over reconnects. */
-  readonly clientId?: string;
-  /** Default true. */
-  readonly reconnect?: boolean;
-  readonly backoff?: Partial<Backoff>;
-  /** Failed attempts in a row before it gives up. Default: never. */
-  readonly maxReconnectAttempts?: number;
-  /** Called for a hole that the server could not fill: `expected` was not there, `received` is where it goes on. */
-  readonly onGap?: (expected: number, received: number) => void;
-  readonly onStateChange?: (state: ConnectionStatus) => void;
-  /** An error that no call is waiting for: of the server, or thrown by a callback. Default: the console. */
-  readonly onError?: (error: unknown) => void;
-  /** Time, chance and sockets; for tests and for runtimes without a global WebSocket. */
-  readonly platform?: Partial<Platform>;
-}
-
-/** A position that another client, or this one after a restart, can take up. */
-export interface SessionPosition {
-  readonly sessionId: string;
-  /** Sequence of the last event that was handled. */
-  readonly cursor: number;
-  readonly epoch?: string;
-}
-
-/**
- * In place of events that are gone: the whole session as it stands. `null` where there is none: the session is a new one
- * (`session`), or events go on behind a hole that the server could not fill (`gap`).
- */
-export interface ResetEvent {
-  readonly type: 'snapshot';
-  readonly data: SnapshotFrame['state'] | null;
-  readonly reason: ResetReason;
-}
-
-export type ClientEvent = GatewayEvent | ResetEvent;
-
-interface Waiting {
-  readonly promise: Promise<string>;
-  readonly frame: { readonly type: 'message'; readonly message_id: string; readonly content: Content };
-  readonly resolve: (messageId: string) => void;
-  readonly reject: (error: Error) => void;
-}
+/** A message of exactly this text ends the turn under way. */
+const STOP = '/stop';
+/** Characters of an id that the server repeats. */
+const MAX_ID = 200;
 
 /**
  * Talks to one agent. Every event of the session reaches each `events()` once and in order, over any number of broken
  * connections; a message is answered by one turn, however often it had to be sent.
  */
 export class GatewayClient {
-  readonly #options: GatewayClientOptions;
+  /** As in the options; may be set at any time. */
+  onGap: GatewayClientOptions['onGap'] | undefined;
+  onStateChange: GatewayClientOptions['onStateChange'] | undefined;
+  onError: GatewayClientOptions['onError'] | undefined;
   readonly #platform: Platform;
+  readonly #signal: AbortSignal | undefined;
   readonly #connection: Connection;
-  readonly #queues = new Set<EventQueue<ClientEvent>>();
-  readonly #outbox = new Map<string, Waiting>();
-  #stream: StreamState = NEW_STREAM;
-  /** The position was moved after a join that is still unanswered. */
-  #moved = false;
-  #joined: JoinedFrame | null = null;
-  #connecting: { promise: Promise<void>; resolve: () => void; reject: (error: Error) => void } | null = null;
-  #refusal: GatewayError | null = null;
+  readonly #audience: Audience;
+  readonly #outbox: Outbox;
+  readonly #session: Session;
+  #connecting: { promise: Promise<void>; resolve: () => void; reject: (error: unknown) => void } | null =
+    null;
 
   constructor(options: GatewayClientOptions) {
-    this.#options = options;
-    this.#platform = { ...systemPlatform, ...options.platform };
-    const { maxReconnectAttempts: maxAttempts = Number.POSITIVE_INFINITY } = options;
-    if (!(maxAttempts >= 0))
-      throw new RangeError(`maxReconnectAttempts must be 0 or more, not ${maxAttempts}`);
-    const backoff = checkBackoff({ ...BACKOFF, ...options.backoff });
+    const { agentId, clientId, WebSocket, platform } = options;
+    ({
+      onGap: this.onGap,
+      onStateChange: this.onStateChange,
+      onError: this.onError,
+      signal: this.#signal,
+    } = options);
+    this.#platform = {
+      ...systemPlatform,
+      ...(WebSocket && { dial: (url: string) => new WebSocket(url) }),
+      ...platform,
+    };
+    const tokens = createTokens(options.token);
+    this.#audience = createAudience((callback) => this.#call(callback));
+    this.#session = createSession({
+      joinFrame: () => ({
+        type: 'join',
+        agent_id: agentId,
+        min_version: 1,
+        max_version: 1,
+        token: tokens.current,
+        client_id: clientId,
+      }),
+      send: (frame) => this.#connection.send(JSON.stringify(frame)),
+      publish: (event) => this.#audience.publish(event),
+      onGap: (expected, received) => this.#call(() => this.onGap?.(expected, received)),
+    });
+    this.#outbox = createOutbox({
+      send: (text) => this.#connection.send(text),
+      maxBytes: () => this.#session.view.policy?.max_payload ?? Number.MAX_VALUE,
+    });
     this.#connection = createConnection({
-      url: socketUrl(options.url),
+      url: options.url.replace(/^http/i, 'ws'),
       platform: this.#platform,
-      terms: {
-        backoff,
-        reconnect: options.reconnect ?? true,
-        maxAttempts,
-        handshakeMs: 15_000,
-        idleMs: 30_000,
-        pongMs: 10_000,
-        stableMs: 60_000,
-      },
-      greeting: () => {
-        this.#moved = false;
-        return this.#joinFrame();
-      },
+      tokens,
+      terms: termsOf(options),
+      greeting: () => this.#session.greet(),
       ping: { type: 'ping' },
       onFrame: (frame) => this.#onFrame(frame as unknown as GatewayServerFrame),
       onStatus: (status) => {
-        if (status === 'connected') for (const messageId of this.#outbox.keys()) this.#post(messageId);
-        this.#call(() => this.#options.onStateChange?.(status));
+        if (status === 'connected') this.#outbox.flush();
+        else this.#outbox.broke();
+        this.#call(() => this.onStateChange?.(status));
       },
       onEnd: (reason) => this.#onEnd(reason),
-      onBadFrame: (text) =>
-        this.#report(new ConnectionError(`The server sent no JSON object: ${text.slice(0, 100)}`)),
+      onProblem: (error) => this.#report(error),
     });
   }
 
@@ -134,76 +95,134 @@ export class GatewayClient {
   }
 
   get sessionId(): string | null {
-    return this.#stream.sessionId;
+    return this.#session.stream.sessionId;
   }
 
   /** Sequence of the last event handed over. */
   get cursor(): number {
-    return this.#stream.cursor;
+    return this.#session.stream.cursor;
   }
 
   /** What another client needs to go on from here; `null` before the first join. */
   get position(): SessionPosition | null {
-    const { sessionId, cursor, epoch } = this.#stream;
+    const { sessionId, cursor, epoch } = this.#session.stream;
     return sessionId === null ? null : { sessionId, cursor, ...(epoch !== null && { epoch }) };
   }
 
   /** What the server said when the session was joined last. */
   get joined(): JoinedFrame | null {
-    return this.#joined;
+    return this.#session.joined;
+  }
+
+  /** Who is with the agent, as of the last join: at most 100. */
+  get presence(): readonly Presence[] {
+    return this.#session.view.presence;
+  }
+
+  /** How the server was, as of the last join. */
+  get health(): Health | null {
+    return this.#session.view.health;
+  }
+
+  /** The questions of the session that nobody has answered, oldest first. */
+  get pending(): readonly PendingApproval[] {
+    return this.#session.view.pending;
+  }
+
+  /** The turn under way: the message it answers, and since when in unix seconds. */
+  get turn(): JoinedFrame['turn'] {
+    return this.#session.view.turn;
   }
 
   /**
    * Resolves when the session is joined. With reconnect on, a server that is not there yet is waited for; rejects when
-   * the server refuses for good, when attempts run out, and on `disconnect()`.
+   * the server refuses for good, when attempts run out, when the signal is aborted, and on `disconnect()`.
    */
-  connect(): Promise<void> {
+  connect({ signal = this.#signal }: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
+    if (signal?.aborted) return Promise.reject(signal.reason);
     if (this.#connection.status === 'connected') return Promise.resolve();
-    if (this.#connecting) return this.#connecting.promise;
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    promise.catch(() => {}); // whoever called connect() has it; after that, onEnd tells the readers
-    this.#connecting = { promise, resolve, reject };
-    this.#refusal = null;
+    this.#connecting ??= Promise.withResolvers<void>();
+    const { promise, reject } = this.#connecting;
+    const stop = (): void => {
+      reject(signal?.reason);
+      this.disconnect();
+    };
+    const settled = (): void => signal?.removeEventListener('abort', stop);
+    signal?.addEventListener('abort', stop);
+    promise.then(settled, settled); // whoever called connect() has the promise; after that, onEnd tells the readers
     this.#connection.connect();
     return promise;
   }
 
   /** Connects to a session where another client left it: the first event is the one after its cursor. */
-  resume({ sessionId, cursor, epoch }: SessionPosition): Promise<void> {
-    this.#move({ ...NEW_STREAM, sessionId, cursor, epoch: epoch ?? null, healing: true });
+  resume(position: SessionPosition): Promise<void> {
+    this.#session.resume(position);
     return this.connect();
   }
 
   /** Has the whole session sent again, from its first event: what was seen is seen again. */
   resync(): void {
-    this.#move(startOver(this.#stream));
+    this.#session.startOver();
   }
 
-  /** Every event from here on. Ends on `disconnect()`; throws when the connection is over for another reason. */
+  /**
+   * Every event from here on; what came before the first call, when nobody was listening, too. Ends on `disconnect()`,
+   * throws when the connection is over for another reason, and when 10,000 events are left unread.
+   */
   events(): AsyncIterableIterator<ClientEvent> {
-    const queue = createEventQueue<ClientEvent>(UNREAD_EVENTS, () => this.#queues.delete(queue));
-    this.#queues.add(queue);
-    return queue;
+    return this.#audience.events();
+  }
+
+  /** Calls `listener` for every event of a type, or of all (`event`), over all connections. Returns its remover. */
+  on<T extends ClientEvent['type'] | 'event'>(type: T, listener: (event: EventOf<T>) => void): () => void {
+    return this.#audience.on(type, listener);
   }
 
   /** Resolves with the message's id when the server has stored it: exactly one turn answers it. Waits for a connection. */
-  send(content: Content, options: { readonly messageId?: string } = {}): Promise<string> {
-    const messageId = options.messageId ?? this.#platform.id();
-    if (this.#outbox.size >= OUTBOX) {
-      return Promise.reject(new ConnectionError(`${OUTBOX} messages wait for the server already.`));
-    }
-    const waiting = this.#outbox.get(messageId);
-    if (waiting) return waiting.promise;
-    try {
-      JSON.stringify(content);
-    } catch (cause) {
-      return Promise.reject(new TypeError('The content cannot be written as JSON.', { cause }));
-    }
-    const frame = { type: 'message', message_id: messageId, content } as const;
-    const resolvers = Promise.withResolvers<string>();
-    this.#outbox.set(messageId, { frame, ...resolvers });
-    this.#post(messageId);
-    return resolvers.promise;
+  async send(content: Content, options: { readonly messageId?: string } = {}): Promise<string> {
+    const id = options.messageId ?? this.#platform.id();
+    if (id.length > MAX_ID) throw new RangeError(`messageId must not be ${id}`);
+    const frame = { type: 'message', message_id: id, content };
+    await this.#outbox.add({ id, frame, repeatable: content !== STOP });
+    return id;
+  }
+
+  /**
+   * Answers a question of `pending`. Resolves with the answer that counts; rejects with `ApprovalConflictError`, which
+   * has it, when somebody answered otherwise before. Waits for a connection, and is sent again like a message.
+   */
+  async approve(
+    approvalId: string,
+    approved: boolean,
+    { note }: { readonly note?: string } = {},
+  ): Promise<ApprovalAnswer> {
+    return answerOf(
+      await this.#request('approval_response', true, {
+        approval_id: approvalId,
+        approved,
+        note,
+      }),
+    );
+  }
+
+  /**
+   * Ends the turn under way, or the next one. Resolves with the id of its message, or `null` when there was none. Waits
+   * for a connection and is sent once: rejects when the connection breaks before the answer.
+   */
+  async abort(reason?: string): Promise<string | null> {
+    const { message_id } = await this.#request('abort', false, { reason });
+    return typeof message_id === 'string' ? message_id : null;
+  }
+
+  /** Leaves in good order: when it resolves, nobody sees this client any more. `connect()` comes back to the session. */
+  async leave(): Promise<void> {
+    if (this.state === 'connected') await this.#request('leave', false, {}).catch(() => {}); // gone is gone
+    this.disconnect();
+  }
+
+  /** Looks now whether the connection lives, or dials now: for what only the application knows, as a return to it. */
+  nudge(): void {
+    this.#connection.nudge();
   }
 
   /** Ends the connection; the session stays and can be resumed. */
@@ -212,120 +231,37 @@ export class GatewayClient {
     else this.#connection.disconnect();
   }
 
-  #move(stream: StreamState): void {
-    this.#stream = stream;
-    this.#moved = stream.sessionId !== null && !this.#connection.send(this.#joinFrame());
-  }
-
-  #joinFrame(): object {
-    const { agentId, token, clientId } = this.#options;
-    const { sessionId, cursor, epoch } = this.#stream;
-    return {
-      type: 'join',
-      agent_id: agentId,
-      min_version: 1,
-      max_version: 1,
-      ...(token !== undefined && { token }),
-      ...(clientId !== undefined && { client_id: clientId }),
-      ...(sessionId !== null && { session_id: sessionId, since: cursor, ...(epoch !== null && { epoch }) }),
-    };
-  }
-
-  #post(messageId: string): void {
-    const waiting = this.#outbox.get(messageId);
-    if (waiting) this.#connection.send({ ...waiting.frame, request_id: messageId });
+  #request(type: string, repeatable: boolean, fields: object): ReturnType<Outbox['add']> {
+    return this.#outbox.add({ id: this.#platform.id(), frame: { type, ...fields }, repeatable });
   }
 
   #onFrame(frame: GatewayServerFrame): void {
     if (!isSound(frame)) return this.#report(new ConnectionError(`The server sent a broken ${frame.type}.`));
-    switch (frame.type) {
-      case 'joined':
-        return this.#onJoined(frame);
-      case 'snapshot':
-        return this.#apply(onSnapshot(this.#stream, frame));
-      case 'event':
-      case 'replay':
-        return this.#apply(onEvent(this.#stream, frame));
-      case 'response': {
-        const waiting = this.#outbox.get(frame.message_id);
-        this.#outbox.delete(frame.message_id);
-        return waiting?.resolve(frame.message_id);
-      }
-      case 'error':
-        return this.#onError(frame);
-      case 'approval_resolved':
-      case 'aborted':
-      case 'no_active_turn':
-      case 'left':
-      case 'goaway':
-      case 'pong':
-        return;
-      default:
-        frame satisfies never; // a newer server may say more
-    }
-  }
-
-  #onJoined(frame: JoinedFrame): void {
-    const first = this.#connection.status !== 'connected';
-    this.#joined = frame;
-    const moved = this.#moved;
-    if (!moved) this.#apply(onJoined(this.#stream, frame));
-    if (!first) return;
+    if (this.#outbox.answer(frame)) return;
+    if (frame.type === 'error') return this.#onError(frame);
+    if (frame.type === 'goaway') return this.#connection.hint(frame.retry_after_ms);
+    const isGreeting = frame.type === 'joined' && this.state !== 'connected';
+    this.#session.take(frame);
+    if (!isGreeting) return;
     this.#connection.greeted();
-    if (moved) this.#move(this.#stream); // the answer is about a position that is not asked for any more
+    this.#session.greeted();
     this.#connecting?.resolve();
     this.#connecting = null;
   }
 
   #onError(frame: ErrorFrame): void {
     const error = errorOf(frame);
-    const waiting = typeof frame.request_id === 'string' ? this.#outbox.get(frame.request_id) : undefined;
-    if (waiting) {
-      this.#outbox.delete(waiting.frame.message_id);
-      return waiting.reject(error);
-    }
-    if (this.#connection.status === 'connected') return this.#report(error);
-    const retry = ERRORS[error.code as keyof typeof ERRORS]?.retry ?? 'now';
-    const final = retry === 'never' || retry === 'with-new-token';
-    if (final) this.#refusal = error;
-    this.#connection.refused(error.message, { final });
+    this.#connection.hint(frame.retry_after_ms);
+    if (this.state === 'connected') this.#report(error);
+    else this.#connection.refused(error, ruleOfCode(error.code));
   }
 
-  #apply({ state, effects }: StreamStep): void {
-    this.#stream = state;
-    for (const effect of effects) this.#perform(effect);
-  }
-
-  #perform(effect: StreamEffect): void {
-    switch (effect.type) {
-      case 'deliver':
-        return this.#publish(effect.event);
-      case 'reset': {
-        const { snapshot, reason, expected, received } = effect;
-        this.#call(() => this.#options.onGap?.(expected, received));
-        return this.#publish({ type: 'snapshot', data: snapshot?.state ?? null, reason });
-      }
-      case 'rejoin':
-        this.#connection.send(this.#joinFrame());
-        return;
-      default:
-        effect satisfies never;
-    }
-  }
-
-  #publish(event: ClientEvent): void {
-    for (const queue of this.#queues) queue.push(event);
-  }
-
-  #onEnd(reason: string | null): void {
-    const error = this.#refusal ?? new ConnectionError(reason ?? 'disconnect() was called.');
+  #onEnd(reason: Reason | null): void {
+    const error = endOf(reason ?? 'disconnect() was called.');
     this.#connecting?.reject(error);
     this.#connecting = null;
-    for (const { reject } of this.#outbox.values()) reject(error);
-    this.#outbox.clear();
-    const queues = [...this.#queues];
-    this.#queues.clear();
-    for (const queue of queues) queue.end(reason === null ? undefined : error);
+    this.#outbox.end(error);
+    this.#audience.end(reason === null ? undefined : error);
   }
 
   #call(callback: () => void): void {
@@ -337,7 +273,7 @@ export class GatewayClient {
   }
 
   #report(error: unknown): void {
-    const { onError = console.error } = this.#options;
+    const { onError = console.error } = this;
     try {
       onError(error);
     } catch (thrown) {
@@ -346,21 +282,9 @@ export class GatewayClient {
   }
 }
 
-/** Of what the stream goes by, nothing is taken on trust: one frame without its number would stop it. */
-function isSound(frame: GatewayServerFrame): boolean {
-  switch (frame.type) {
-    case 'event':
-    case 'replay':
-      return Number.isInteger(frame.event?.sequence);
-    case 'snapshot':
-      return Number.isInteger(frame.state?.event_cursor);
-    case 'joined':
-      return Number.isInteger(frame.cursor);
-    default:
-      return true;
-  }
-}
-
-function socketUrl(url: string): string {
-  return url.replace(/^http(s?):/i, 'ws$1:');
+/** Servers name the code of their error table when they close. */
+function endOf(reason: Reason): Error {
+  if (typeof reason !== 'string') return reason;
+  if (!/^[a-z_]+$/.test(reason)) return new ConnectionError(reason);
+  return errorOf({ code: reason, message: `The connection was closed (${reason}).` });
 }

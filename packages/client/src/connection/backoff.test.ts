@@ -80,6 +80,6 @@ describe('the options of a backoff', () => {
     const check = () => checkBackoff({ ...BACKOFF, ...options });
     expect(check).toThrow(RangeError);
     expect(check).toThrow(name);
-    expect(check).toThrow(`not ${value}`);
+    expect(check).toThrow(`not be ${value}`);
   });
 });

@@ -1,9 +1,10 @@
 /** How long to wait between attempts to connect. */
 export interface Backoff {
-  /** The first delay, in ms. */
+  /** The first delay, in ms: above 0. */
   readonly initialMs: number;
-  /** No delay is longer, jitter included. */
+  /** No delay is longer, jitter included, in ms: at least `initialMs`, below 2^31. */
   readonly maxMs: number;
+  /** At least 1. */
   readonly multiplier: number;
   /** Share of the delay, 0 to 1, by which chance makes it shorter or longer. */
   readonly jitter: number;
@@ -18,18 +19,15 @@ export function backoffDelay(backoff: Backoff, attempt: number, random: number):
   return Math.min(maxMs, base * (1 - jitter + 2 * jitter * random));
 }
 
-/** Timers hold 31 bits: a longer one fires at once. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
-
 /** Throws a sentence that names the option that cannot be. */
 export function checkBackoff(backoff: Backoff): Backoff {
   const { initialMs, maxMs, multiplier, jitter } = backoff;
-  if (!(initialMs > 0)) throw new RangeError(`backoff.initialMs must be above 0, not ${initialMs}`);
-  if (!(maxMs >= initialMs))
-    throw new RangeError(`backoff.maxMs must be at least initialMs (${initialMs}), not ${maxMs}`);
-  if (maxMs > MAX_TIMER_MS)
-    throw new RangeError(`backoff.maxMs must be at most ${MAX_TIMER_MS}, not ${maxMs}`);
-  if (!(multiplier >= 1)) throw new RangeError(`backoff.multiplier must be at least 1, not ${multiplier}`);
-  if (!(jitter >= 0 && jitter <= 1)) throw new RangeError(`backoff.jitter must be 0 to 1, not ${jitter}`);
+  const check = (name: keyof Backoff, isGood: boolean): void => {
+    if (!isGood) throw new RangeError(`backoff.${name} must not be ${backoff[name]}`);
+  };
+  check('initialMs', initialMs > 0);
+  check('maxMs', maxMs >= initialMs && maxMs < 2 ** 31); // timers hold 31 bits
+  check('multiplier', multiplier >= 1);
+  check('jitter', jitter >= 0 && jitter <= 1);
   return backoff;
 }

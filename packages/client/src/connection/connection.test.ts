@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { BACKOFF } from './backoff.ts';
 import { type ConnectionOptions, createConnection } from './connection.ts';
 import type { SocketLike } from './platform.ts';
+import { createTokens, type TokenSource } from './tokens.ts';
 
 interface FakeSocket extends SocketLike {
   readonly sent: string[];
@@ -26,10 +27,18 @@ function createFakeSocket(): FakeSocket {
   };
 }
 
-function setUp(options: { dial?: () => SocketLike; terms?: Partial<ConnectionOptions['terms']> } = {}) {
+interface SetUp {
+  dial?: () => SocketLike;
+  terms?: Partial<ConnectionOptions['terms']>;
+  token?: TokenSource;
+}
+
+function setUp(options: SetUp = {}) {
   const clock = createFakeClock(0);
   const sockets: FakeSocket[] = [];
   const said: unknown[] = [];
+  const wakes = new Set<(isOnline: boolean) => void>();
+  const tokens = createTokens(options.token);
   const connection = createConnection({
     url: 'ws://there/',
     terms: {
@@ -39,6 +48,7 @@ function setUp(options: { dial?: () => SocketLike; terms?: Partial<ConnectionOpt
       handshakeMs: 15_000,
       idleMs: 30_000,
       pongMs: 10_000,
+      probeMs: 3_000,
       stableMs: 60_000,
       ...options.terms,
     },
@@ -53,13 +63,18 @@ function setUp(options: { dial?: () => SocketLike; terms?: Partial<ConnectionOpt
         sockets.push(socket);
         return socket;
       },
+      onWake(run) {
+        wakes.add(run);
+        return () => wakes.delete(run);
+      },
     },
-    greeting: () => ({ type: 'hi' }),
+    tokens,
+    greeting: () => ({ type: 'hi', token: tokens.current }),
     ping: { type: 'ping' },
     onFrame: (frame) => said.push(frame),
     onStatus: (status) => said.push(status),
     onEnd: (reason) => said.push({ ended: reason }),
-    onBadFrame: (text) => said.push({ bad: text }),
+    onProblem: (error) => said.push({ problem: String(error) }),
   });
   /** The newest socket. */
   const socket = (): FakeSocket => {
@@ -73,7 +88,7 @@ function setUp(options: { dial?: () => SocketLike; terms?: Partial<ConnectionOpt
     connection.greeted();
     return socket();
   }
-  return { clock, connection, sockets, socket, open, said };
+  return { clock, connection, sockets, socket, open, said, wakes };
 }
 
 const FRAMES_THAT_ARE_NONE: readonly (readonly [string, unknown, string])[] = [
@@ -103,15 +118,15 @@ describe('a connection', () => {
 
   it('sends when it is connected, and says when it is not', () => {
     const { connection, socket, open } = setUp();
-    expect(connection.send({ a: 1 })).toBe(false);
+    expect(connection.send('1')).toBe(false);
     connection.connect();
     socket().onopen?.(undefined as never);
-    expect(connection.send({ a: 2 })).toBe(false);
+    expect(connection.send('2')).toBe(false);
     open();
-    expect(connection.send({ a: 3 })).toBe(true);
+    expect(connection.send('3')).toBe(true);
     socket().onclose?.({ code: 1006, reason: '' });
-    expect(connection.send({ a: 4 })).toBe(false);
-    expect(socket().sent).toEqual(['{"type":"hi"}', '{"a":3}']);
+    expect(connection.send('4')).toBe(false);
+    expect(socket().sent).toEqual(['{"type":"hi"}', '3']);
   });
 
   it.each(FRAMES_THAT_ARE_NONE)('reports a frame that is %s, and reads on', (_name, data, text) => {
@@ -120,7 +135,7 @@ describe('a connection', () => {
     said.length = 0;
     socket.onmessage?.({ data });
     socket.onmessage?.({ data: '{"type":"pong"}' });
-    expect(said).toEqual([{ bad: text }, { type: 'pong' }]);
+    expect(said).toEqual([{ problem: `ConnectionError: No JSON object: ${text}` }, { type: 'pong' }]);
   });
 
   it('comes back after a broken socket, each time later', async () => {
@@ -226,16 +241,27 @@ describe('a connection', () => {
     expect(connection.status).toBe('connected');
   });
 
+  it('listens for wakes while it lives, once', () => {
+    const { connection, open, wakes } = setUp();
+    expect(wakes.size).toBe(0);
+    open();
+    connection.connect();
+    expect(wakes.size).toBe(1);
+    connection.disconnect();
+    expect(wakes.size).toBe(0);
+  });
+
   it('is refused for good, or for a time', async () => {
     const { clock, connection, socket, sockets, said } = setUp();
     connection.connect();
-    connection.refused('full', { final: false, afterMs: 7_000 });
+    connection.hint(7_000);
+    connection.refused('full', 'after');
     expect(socket().closed).toEqual([1000]);
     await clock.advance(6_999);
     expect(sockets).toHaveLength(1);
     await clock.advance(1);
     expect(sockets).toHaveLength(2);
-    connection.refused('unknown agent', { final: true });
+    connection.refused('unknown agent', 'never');
     expect(said.slice(-2)).toEqual([{ ended: 'unknown agent' }, 'disconnected']);
   });
 });

@@ -1,4 +1,5 @@
-import { retryRuleOf } from '@continuo/protocol/errors';
+import type { RetryRule } from '@continuo/protocol/errors';
+import { ConnectionError } from '../errors.ts';
 import {
   type ConnectionEffect,
   type ConnectionInput,
@@ -8,6 +9,13 @@ import {
   stepConnection,
 } from './machine.ts';
 import type { Platform, SocketLike } from './platform.ts';
+import { ruleOfClose } from './retry.ts';
+import type { Reason, Tokens } from './tokens.ts';
+
+/** The longest sleep of the timer, in ms: a timer that stood still while the machine slept is noticed soon after. */
+const TICK_MS = 5_000;
+/** A timer that is so much late means that the machine slept, in ms. */
+const JUMP_MS = 2_000;
 
 export type ConnectionStatus = 'disconnected' | 'connecting' | 'connected' | 'reconnecting';
 
@@ -15,6 +23,8 @@ export interface ConnectionOptions {
   readonly url: string;
   readonly terms: ConnectionTerms;
   readonly platform: Platform;
+  /** What the greeting presents: had before every dial. */
+  readonly tokens: Tokens;
   /** The first frame of a new socket. */
   greeting(): object;
   /** What the client asks when it needs a sign of life. */
@@ -22,9 +32,9 @@ export interface ConnectionOptions {
   onFrame(frame: Readonly<Record<string, unknown>>): void;
   onStatus(status: ConnectionStatus): void;
   /** It is over; without a reason because `disconnect` was called. */
-  onEnd(reason: string | null): void;
-  /** A frame that cannot be read. */
-  onBadFrame(text: string): void;
+  onEnd(reason: Reason | null): void;
+  /** What is not the end: a frame that cannot be read, or a source of tokens that failed and will be asked again. */
+  onProblem(error: unknown): void;
 }
 
 export interface Connection {
@@ -33,19 +43,23 @@ export interface Connection {
   disconnect(): void;
   /** The server has taken the greeting. */
   greeted(): void;
-  /** The server has refused: for good, or until `afterMs` have passed. */
-  refused(reason: string, retry: { readonly final: boolean; readonly afterMs?: number }): void;
-  /** Sends on the open socket; false when there is none. */
-  send(frame: object): boolean;
+  /** The server has refused: its error table has the rule. */
+  refused(reason: Reason, rule: RetryRule): void;
+  /** When the server said to come back, should this socket end: in ms, from then on. What is no time is not taken. */
+  hint(afterMs: unknown): void;
+  /** Sends a frame on the open socket; false when there is none. */
+  send(text: string): boolean;
   nudge(): void;
 }
 
 /** The machine and its sockets. */
 export function createConnection(options: ConnectionOptions): Connection {
-  const { platform, terms } = options;
+  const { platform, terms, tokens } = options;
   let state: ConnectionState = INITIAL;
   let socket: SocketLike | null = null;
   let stopTimer = (): void => {};
+  let stopWakes = (): void => {};
+  let hintMs: number | undefined;
   let status: ConnectionStatus = 'disconnected';
 
   function input(event: ConnectionInput): void {
@@ -72,18 +86,43 @@ export function createConnection(options: ConnectionOptions): Connection {
       case 'hangUp':
         return hangUp();
       case 'timer':
-        stopTimer();
-        stopTimer = platform.timer(Math.max(0, effect.at - platform.now()), () => input({ type: 'timer' }));
-        return;
+        return setTimer(effect.at);
       case 'ended':
         stopTimer();
+        stopWakes();
         return options.onEnd(effect.reason);
       default:
         return effect satisfies never;
     }
   }
 
+  function setTimer(at: number): void {
+    stopTimer();
+    const ms = Math.min(TICK_MS, Math.max(0, at - platform.now()));
+    const due = platform.now() + ms;
+    stopTimer = platform.timer(ms, () => {
+      if (platform.now() - due > JUMP_MS) input({ type: 'nudge' });
+      input({ type: 'timer' });
+    });
+  }
+
   function dial(generation: number): void {
+    hintMs = undefined;
+    const asked = tokens.fetch();
+    if (!asked) return open(generation);
+    asked.then(
+      (refusal) => {
+        if (refusal) closed(generation, refusal, 'never');
+        else if (state.phase === 'dialing' && generation === state.generation) open(generation);
+      },
+      (error: unknown) => {
+        options.onProblem(error);
+        closed(generation, `There is no token: ${String(error)}`, 'after');
+      },
+    );
+  }
+
+  function open(generation: number): void {
     try {
       const dialed = platform.dial(options.url);
       socket = dialed;
@@ -91,24 +130,21 @@ export function createConnection(options: ConnectionOptions): Connection {
       dialed.onmessage = ({ data }) => receive(generation, data);
       dialed.onerror = () => {}; // a close follows and says more
       dialed.onclose = ({ code, reason }) => {
-        const rule = retryRuleOf(code);
-        const final = rule === 'never' || rule === 'with-new-token'; // it has the one token it was given
-        input({
-          type: 'closed',
-          generation,
-          final,
-          reason: reason || `The connection was closed (${code}).`,
-        });
+        closed(generation, reason || `The connection was closed (${code}).`, ruleOfClose(code));
       };
     } catch (error) {
-      socket = null;
-      input({
-        type: 'closed',
-        generation,
-        final: true,
-        reason: error instanceof Error ? error.message : String(error),
-      });
+      closed(generation, error instanceof Error ? error.message : String(error), 'never');
     }
+  }
+
+  /** The rule of the server's error table says whether to come back, and the server's hint when. */
+  function closed(generation: number, reason: Reason, rule: RetryRule): void {
+    if (generation !== state.generation) return;
+    const again = rule === 'with-new-token' && tokens.refused(reason);
+    const final = rule === 'never' || (rule === 'with-new-token' && !again);
+    // At once, but not over and over.
+    const now = (again || rule === 'now') && 'attempt' in state && state.attempt === 0;
+    input({ type: 'closed', generation, reason, final, afterMs: hintMs ?? (now ? 0 : undefined) });
   }
 
   function receive(generation: number, data: unknown): void {
@@ -121,7 +157,7 @@ export function createConnection(options: ConnectionOptions): Connection {
       frame = null;
     }
     if (typeof frame !== 'object' || frame === null || Array.isArray(frame))
-      return options.onBadFrame(String(data));
+      return options.onProblem(new ConnectionError(`No JSON object: ${String(data).slice(0, 100)}`));
     options.onFrame(frame as Record<string, unknown>);
   }
 
@@ -144,31 +180,32 @@ export function createConnection(options: ConnectionOptions): Connection {
     get status() {
       return status;
     },
-    connect: () => input({ type: 'connect' }),
+    connect() {
+      if (status === 'disconnected') tokens.forgive();
+      stopWakes();
+      stopWakes = platform.onWake((isOnline) => input({ type: 'nudge', isOnline }));
+      input({ type: 'connect' });
+    },
     disconnect: () => input({ type: 'disconnect' }),
-    greeted: () => input({ type: 'greeted', generation: state.generation }),
-    refused: (reason, retry) => input({ type: 'closed', generation: state.generation, reason, ...retry }),
-    send(frame) {
+    greeted() {
+      tokens.forgive();
+      input({ type: 'greeted', generation: state.generation });
+    },
+    refused: (reason, rule) => closed(state.generation, reason, rule),
+    hint(afterMs) {
+      if (Number.isSafeInteger(afterMs)) hintMs = Number(afterMs);
+    },
+    send(text) {
       if (state.phase !== 'open') return false;
-      write(frame);
+      socket?.send(text);
       return true;
     },
     nudge: () => input({ type: 'nudge' }),
   };
 }
 
-function statusOf(state: ConnectionState): ConnectionStatus {
-  switch (state.phase) {
-    case 'idle':
-    case 'ended':
-      return 'disconnected';
-    case 'dialing':
-      return state.attempt === 0 ? 'connecting' : 'reconnecting';
-    case 'open':
-      return 'connected';
-    case 'waiting':
-      return 'reconnecting';
-    default:
-      return state satisfies never;
-  }
+function statusOf({ phase, attempt }: ConnectionState & { readonly attempt?: number }): ConnectionStatus {
+  if (phase === 'open') return 'connected';
+  if (phase === 'idle' || phase === 'ended') return 'disconnected';
+  return attempt === 0 ? 'connecting' : 'reconnecting';
 }

@@ -18,6 +18,7 @@ const TERMS: ConnectionTerms = {
   handshakeMs: 15_000,
   idleMs: 30_000,
   pongMs: 10_000,
+  probeMs: 3_000,
   stableMs: 60_000,
 };
 
@@ -60,6 +61,7 @@ function inputsOf(generation: number): ConnectionInput[] {
     { type: 'connect' },
     { type: 'disconnect' },
     { type: 'nudge' },
+    { type: 'nudge', isOnline: false },
     { type: 'timer' },
     ...[generation - 1, generation, generation + 1].flatMap((each): ConnectionInput[] => [
       { type: 'opened', generation: each },
@@ -325,9 +327,25 @@ describe('a nudge', () => {
     expect(kinds(step.effects)).toEqual(['dial', 'timer']);
   });
 
-  it('asks what is open, once', () => {
-    expect(kinds(at(101_000, OPEN, { type: 'nudge' }).effects)).toEqual(['ping', 'timer']);
-    expect(at(101_000, ASKED, { type: 'nudge' })).toEqual({ state: ASKED, effects: [] });
+  it('asks what is open, once, and gives it 3 s', () => {
+    const asked = at(101_000, OPEN, { type: 'nudge' });
+    expect(asked.effects).toEqual([
+      { type: 'ping', generation: 4 },
+      { type: 'timer', at: 104_000 },
+    ]);
+    expect(at(101_500, asked.state, { type: 'nudge' })).toEqual({ state: asked.state, effects: [] });
+    expect(at(104_000, asked.state, { type: 'timer' }).state.phase).toBe('waiting');
+  });
+
+  it('asks again what was asked with a longer limit, or before a sleep', () => {
+    expect(timerOf(at(131_000, ASKED, { type: 'nudge' }).effects)).toBe(134_000);
+    expect(timerOf(at(9e9, ASKED, { type: 'nudge' }).effects)).toBe(9e9 + 3_000);
+  });
+
+  it('does not dial where the network is gone, but asks', () => {
+    const gone = { type: 'nudge', isOnline: false } as const;
+    expect(at(101_000, WAITING, gone)).toEqual({ state: WAITING, effects: [] });
+    expect(kinds(at(101_000, OPEN, gone).effects)).toEqual(['ping', 'timer']);
   });
 
   it('does nothing to the rest', () => {

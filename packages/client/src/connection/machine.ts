@@ -1,4 +1,5 @@
 import { type Backoff, backoffDelay } from './backoff.ts';
+import type { Reason } from './tokens.ts';
 
 /**
  * The life of a connection, as a pure machine: one for every client. A generation is one socket; what an older one says
@@ -16,6 +17,8 @@ export interface ConnectionTerms {
   readonly idleMs: number;
   /** How long it may take to give one, in ms. */
   readonly pongMs: number;
+  /** The same after a sleep or a change of network, in ms. */
+  readonly probeMs: number;
   /** A connection that lasted this long starts the count of attempts anew, in ms. */
   readonly stableMs: number;
 }
@@ -56,12 +59,12 @@ export type ConnectionInput =
   | {
       readonly type: 'closed';
       readonly generation: number;
-      readonly reason: string;
+      readonly reason: Reason;
       readonly final?: boolean;
-      readonly afterMs?: number;
+      readonly afterMs?: number | undefined;
     }
-  /** The network is back, or the machine woke up. */
-  | { readonly type: 'nudge' }
+  /** The machine may have slept, or the network has changed. `isOnline` false: it is gone, and dialing is of no use. */
+  | { readonly type: 'nudge'; readonly isOnline?: boolean }
   | { readonly type: 'timer' };
 
 export type ConnectionEffect =
@@ -71,7 +74,7 @@ export type ConnectionEffect =
   | { readonly type: 'hangUp'; readonly generation: number }
   | { readonly type: 'timer'; readonly at: number }
   /** It is over. Without a reason: because it was asked to. */
-  | { readonly type: 'ended'; readonly reason: string | null };
+  | { readonly type: 'ended'; readonly reason: Reason | null };
 
 export interface ConnectionEnv {
   readonly now: number;
@@ -114,7 +117,7 @@ export function stepConnection(
       if (state.phase !== 'dialing' && state.phase !== 'open') return same;
       return input.final ? end(state, input.reason) : retry(state, input.reason, env, input.afterMs);
     case 'nudge':
-      return nudge(state, env);
+      return nudge(state, env, input.isOnline ?? true);
     case 'timer':
       return onTimer(state, env);
     default:
@@ -145,7 +148,7 @@ function open(
   };
 }
 
-function end(state: ConnectionState, reason: string | null): ConnectionStep {
+function end(state: ConnectionState, reason: Reason | null): ConnectionStep {
   const { generation } = state;
   return {
     state: { phase: 'ended', generation: generation + 1 },
@@ -156,7 +159,7 @@ function end(state: ConnectionState, reason: string | null): ConnectionStep {
   };
 }
 
-function retry(state: ConnectionState, reason: string, env: ConnectionEnv, afterMs?: number): ConnectionStep {
+function retry(state: ConnectionState, reason: Reason, env: ConnectionEnv, afterMs?: number): ConnectionStep {
   const { now, random, terms } = env;
   const before = 'attempt' in state ? state.attempt : 0;
   const stable = state.phase === 'open' && now - state.since >= terms.stableMs;
@@ -172,17 +175,20 @@ function retry(state: ConnectionState, reason: string, env: ConnectionEnv, after
   };
 }
 
-function nudge(state: ConnectionState, env: ConnectionEnv): ConnectionStep {
-  if (state.phase === 'waiting') return dial(state, state.attempt, env);
-  return state.phase === 'open' && state.pongBy === null ? ask(state, env) : { state, effects: [] };
+function nudge(state: ConnectionState, env: ConnectionEnv, isOnline: boolean): ConnectionStep {
+  const same: ConnectionStep = { state, effects: [] };
+  if (state.phase === 'waiting' && isOnline) return dial(state, state.attempt, env);
+  if (state.phase !== 'open') return same;
+  const { now, terms } = env;
+  const { pongBy } = state;
+  // What was asked before a sleep, or with a long limit, is asked again.
+  const isProbed = pongBy !== null && pongBy > now && pongBy <= now + terms.probeMs;
+  return isProbed ? same : ask(state, now, terms.probeMs);
 }
 
-/** Asks the server for a sign of life. */
-function ask(
-  state: Extract<ConnectionState, { phase: 'open' }>,
-  { now, terms }: ConnectionEnv,
-): ConnectionStep {
-  const pongBy = now + terms.pongMs;
+/** Asks the server for a sign of life within `ms`. */
+function ask(state: Extract<ConnectionState, { phase: 'open' }>, now: number, ms: number): ConnectionStep {
+  const pongBy = now + ms;
   return {
     state: { ...state, pongBy },
     effects: [
@@ -197,9 +203,7 @@ function onTimer(state: ConnectionState, env: ConnectionEnv): ConnectionStep {
   const later = (at: number): ConnectionStep => ({ state, effects: [{ type: 'timer', at }] });
   switch (state.phase) {
     case 'dialing':
-      return now >= state.deadline
-        ? retry(state, 'The server did not answer in time.', env)
-        : later(state.deadline);
+      return now >= state.deadline ? retry(state, 'The server did not answer.', env) : later(state.deadline);
     case 'waiting':
       return now >= state.until ? dial(state, state.attempt, env) : later(state.until);
     case 'open': {
@@ -207,12 +211,9 @@ function onTimer(state: ConnectionState, env: ConnectionEnv): ConnectionStep {
         return now >= state.pongBy ? retry(state, 'The connection went silent.', env) : later(state.pongBy);
       }
       const idleAt = state.heardAt + terms.idleMs;
-      return now >= idleAt ? ask(state, env) : later(idleAt);
+      return now >= idleAt ? ask(state, now, terms.pongMs) : later(idleAt);
     }
-    case 'idle':
-    case 'ended':
-      return { state, effects: [] };
     default:
-      return state satisfies never;
+      return { state, effects: [] };
   }
 }

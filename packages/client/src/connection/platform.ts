@@ -1,9 +1,16 @@
+/** Written as methods, so that the event types of every runtime and of the `ws` package fit. */
+interface Handlers {
+  open(event: never): void;
+  message(event: { readonly data: unknown }): void;
+  close(event: { readonly code: number; readonly reason: string }): void;
+}
+
 /** The part of the WebSocket API that the clients use: what browsers, Node, Bun, Deno and the `ws` package share. */
 export interface SocketLike {
-  onopen: ((event: never) => void) | null;
-  onmessage: ((event: { readonly data: unknown }) => void) | null;
-  onclose: ((event: { readonly code: number; readonly reason: string }) => void) | null;
-  onerror: ((event: never) => void) | null;
+  onopen: Handlers['open'] | null;
+  onmessage: Handlers['message'] | null;
+  onclose: Handlers['close'] | null;
+  onerror: Handlers['open'] | null;
   send(data: string): void;
   close(code?: number, reason?: string): void;
 }
@@ -20,7 +27,15 @@ export interface Platform {
   id(): string;
   /** Throws when the URL cannot be dialed at all. */
   dial(url: string): SocketLike;
+  /**
+   * Calls `run` when the machine may have slept or the network has changed; with false when the network is gone.
+   * Returns the way to stop it.
+   */
+  onWake(run: (isOnline: boolean) => void): () => void;
 }
+
+/** `visibilitychange` bubbles up to the window. A worker has the first two; Node has none of them. */
+const WAKES = ['online', 'offline', 'pageshow', 'visibilitychange'];
 
 export const systemPlatform: Platform = {
   now: () => Date.now(),
@@ -30,5 +45,14 @@ export const systemPlatform: Platform = {
   },
   random: () => Math.random(),
   id: () => crypto.randomUUID(),
-  dial: (url) => new WebSocket(url) as SocketLike,
+  dial: (url) => new WebSocket(url),
+  onWake(run) {
+    const wake = ({ type }: Event): void => {
+      if (!globalThis.document?.hidden) run(type !== 'offline');
+    };
+    for (const type of WAKES) globalThis.addEventListener?.(type, wake);
+    return () => {
+      for (const type of WAKES) globalThis.removeEventListener?.(type, wake);
+    };
+  },
 };

@@ -59,8 +59,8 @@ export function onJoined(state: StreamState, frame: JoinedFrame): StreamStep {
   }
   // The snapshot says where it goes on, and in which epoch. Until then the old position stands: a drop in between must
   // present it again, and not an old offset under the new epoch, which could pass for a good one.
-  if (resync_required) return { state: { ...state, sessionId, healing: false }, effects: [] };
-  return { state: { ...state, sessionId, epoch, cursor, healing: false }, effects: [] };
+  const position = resync_required ? null : { epoch, cursor };
+  return { state: { ...state, sessionId, ...position, healing: false }, effects: [] };
 }
 
 export function onSnapshot(state: StreamState, frame: SnapshotFrame): StreamStep {

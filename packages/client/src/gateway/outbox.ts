@@ -1,0 +1,97 @@
+import { ConnectionError, errorOf } from '../errors.ts';
+
+/** Requests that may wait for their answer. */
+const OUTBOX = 1_000;
+
+/** A frame, by its fields. */
+type Frame = Readonly<Record<string, unknown>>;
+
+export interface Request {
+  /** Comes back with the answer. */
+  readonly id: string;
+  /** Without its `request_id`. */
+  readonly frame: object;
+  /** Whether the server may be told twice. If not, the request fails when the connection breaks before the answer. */
+  readonly repeatable: boolean;
+}
+
+interface Waiting {
+  readonly text: string;
+  readonly repeatable: boolean;
+  readonly promise: Promise<Frame>;
+  readonly resolve: (answer: Frame) => void;
+  readonly reject: (error: Error) => void;
+  sent: boolean;
+}
+
+/**
+ * Requests until their answer, in order. What the server may be told twice is sent again on every connection until it is
+ * answered; the rest is sent once. Full at 1,000: the next is rejected.
+ */
+export interface Outbox {
+  /** Resolves with the answer, rejects with its error. The same id again is the same request. Rejects what is no JSON. */
+  add(request: Request): Promise<Frame>;
+  /** Whether the frame was the answer to a request. */
+  answer(frame: Frame): boolean;
+  /** Sends what waits: there is a new connection. */
+  flush(): void;
+  /** The connection broke. */
+  broke(): void;
+  /** Rejects all. */
+  end(error: Error): void;
+}
+
+export function createOutbox(options: {
+  send(text: string): boolean;
+  /** Of a frame, in bytes. */
+  maxBytes(): number;
+}): Outbox {
+  const all = new Map<string, Waiting>();
+
+  function post(id: string, waiting: Waiting): void {
+    const { text } = waiting;
+    const maxBytes = options.maxBytes();
+    const bytes = new TextEncoder().encode(text).length;
+    if (bytes > maxBytes) {
+      const message = `A frame has at most ${maxBytes} bytes, not ${bytes}.`;
+      fail(id, errorOf({ code: 'too_large', message }));
+    } else waiting.sent = options.send(text) || waiting.sent;
+  }
+
+  function fail(id: string, error: Error): void {
+    all.get(id)?.reject(error);
+    all.delete(id);
+  }
+
+  return {
+    add({ id, frame, repeatable }) {
+      const known = all.get(id);
+      if (known) return known.promise;
+      if (all.size >= OUTBOX)
+        return Promise.reject(new ConnectionError(`${OUTBOX} messages wait for the server already.`));
+      const text = JSON.stringify({ ...frame, request_id: id });
+      const waiting = { text, repeatable, sent: false, ...Promise.withResolvers<Frame>() };
+      all.set(id, waiting);
+      post(id, waiting);
+      return waiting.promise;
+    },
+    answer(frame) {
+      const id = frame.request_id ?? frame.message_id;
+      if (typeof id !== 'string' || !all.has(id)) return false;
+      if (frame.type === 'error') fail(id, errorOf(frame));
+      else all.get(id)?.resolve(frame);
+      all.delete(id);
+      return true;
+    },
+    flush() {
+      for (const [id, waiting] of all) post(id, waiting);
+    },
+    broke() {
+      for (const [id, { sent, repeatable }] of all)
+        if (sent && !repeatable) fail(id, new ConnectionError('The connection broke before the answer.'));
+    },
+    end(error) {
+      for (const id of all.keys()) fail(id, error);
+    },
+  };
+}

@@ -1,0 +1,68 @@
+import { createSeededRandom, dialLink, NO_FAULTS } from '@continuo/testing';
+import { openGateway, type TestGatewayOptions } from '../../server/test/gateway.ts';
+import { GatewayClient } from '../src/gateway-client.ts';
+import type { GatewayClientOptions } from '../src/options.ts';
+
+/** A real gateway under a fake clock, and clients of it over a network that can be cut. */
+export function openWorld(options: TestGatewayOptions = {}) {
+  const server = openGateway(options);
+  const { clock } = server;
+  const random = createSeededRandom(7);
+  const cuts = new Set<() => void>();
+  const errors: unknown[] = [];
+
+  function client(more: Partial<GatewayClientOptions> = {}): GatewayClient {
+    return new GatewayClient({
+      url: 'ws://there/',
+      agentId: 'echo',
+      onError: (error) => errors.push(error),
+      ...more,
+      platform: {
+        now: clock.now,
+        timer: (ms, run) => clock.schedule(clock.now() + ms, run),
+        random: random.next,
+        id: random.id,
+        onWake: () => () => {},
+        dial: () =>
+          dialLink({
+            clock,
+            random: random.fork(),
+            faults: NO_FAULTS,
+            accept(peer, { cut }) {
+              cuts.add(cut);
+              return server.gateway.sockets.open(peer, {
+                path: '/',
+                credential: undefined,
+                pause() {},
+                resume() {},
+              });
+            },
+          }),
+      },
+    });
+  }
+
+  /** Lets a call be answered. */
+  async function settle<T>(promise: Promise<T>): Promise<T> {
+    promise.catch(() => {});
+    await clock.advance(200);
+    return promise;
+  }
+
+  return {
+    server,
+    clock,
+    errors,
+    client,
+    settle,
+    async join(more?: Partial<GatewayClientOptions>) {
+      const joined = client(more);
+      await settle(joined.connect());
+      return joined;
+    },
+    cutAll() {
+      for (const cut of cuts) cut();
+      cuts.clear();
+    },
+  };
+}
