@@ -25,6 +25,21 @@ async function* echo({ input }: RunContext): AsyncGenerator<AgentOutput> {
   for (const word of String(input).split(' ')) yield { type: 'text.delta', text: word };
 }
 
+/** Asks one person or two before it goes on, and says what it was told. */
+async function* ask({ input, approvals, sleep }: RunContext): AsyncGenerator<AgentOutput> {
+  if (approvals.length === 0) {
+    yield { type: 'text.delta', text: 'May I? ' };
+    await sleep(pauseOf(input));
+    const questions = pauseOf(input) % 2 === 0 ? ['c1'] : ['c1', 'c2'];
+    for (const callId of questions) yield { type: 'approval.requested', callId, name: 'go', args: { input } };
+    return;
+  }
+  for (const { answer } of approvals) {
+    await sleep(pauseOf(input));
+    yield { type: 'text.delta', text: answer?.approved ? 'yes ' : 'no ' };
+  }
+}
+
 const agent = (id: string, run: Component['run'], more: Partial<Component> = {}): Component => ({
   kind: 'agent',
   id,
@@ -37,4 +52,6 @@ export const AGENTS: readonly Component[] = [
   agent('echo', echo, { deltaJoinMs: 0 }),
   agent('talk', talk, { deltaJoinMs: 0 }),
   agent('again', talk, { onInterrupt: 'restart' }),
+  agent('ask', ask, { deltaJoinMs: 0 }),
+  agent('ask-again', ask, { deltaJoinMs: 0, onInterrupt: 'restart' }),
 ];

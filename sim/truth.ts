@@ -129,11 +129,12 @@ function checkRuns(log: string, entries: readonly Entry[], counters: Counters): 
       `L-7: ${log}: attempt ${event.attempt} of ${run} wrote after a later one`,
     );
     attempts.set(run, event.attempt);
+    if (event.type === 'run.paused') counters['turns paused']++;
     if (event.type === 'run.attempt') counters['take-overs']++;
     if (event.type !== 'run.ended' || event.runId !== run) continue;
     ended.add(run);
     if (event.status === 'interrupted') counters['take-overs']++;
-    if (event.status === 'cancelled') counters['runs cancelled']++;
+    if (event.status === 'cancelled') counters[log.startsWith('run:') ? 'runs cancelled' : 'turns aborted']++;
   }
   const created = entries.length > 0; // else its server died while it was asked for, and nobody knows it
   if (log.startsWith('run:') && created) must(ended.size === 1, `R-1: ${log} has ${ended.size} ends`);

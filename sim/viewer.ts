@@ -1,4 +1,4 @@
-import { type ClientEvent, GatewayClient, type SocketLike } from '@continuo/client';
+import { ApprovalConflictError, type ClientEvent, GatewayClient, type SocketLike } from '@continuo/client';
 import type { FakeClock, SeededRandom } from '@continuo/testing';
 import { type Counters, must } from './counters.ts';
 import type { Truth } from './truth.ts';
@@ -10,6 +10,10 @@ export interface Viewer {
   /** Message ids whose `send` resolved. */
   readonly accepted: ReadonlySet<string>;
   send(text: string): void;
+  /** Wants the turn under way to end. */
+  abort(): void;
+  /** From now on it answers whatever is open. */
+  behave(): void;
   /** Everything up to the head of the log was handed over, or its loss was shown. */
   checkComplete(): void;
 }
@@ -20,6 +24,8 @@ export interface ViewerOptions {
   readonly truth: Truth;
   readonly counters: Counters;
   readonly agentId: string;
+  /** The answer that counts, by approval: the same for everybody. */
+  readonly answers: Map<string, boolean>;
   /** Milliseconds an event may take from its append to the handler now; `null`: any. */
   maxLagMs(): number | null;
   dial(): SocketLike;
@@ -27,11 +33,12 @@ export interface ViewerOptions {
 }
 
 export function createViewer(options: ViewerOptions): Viewer {
-  const { clock, random, truth, counters } = options;
+  const { clock, random, truth, counters, answers } = options;
   let cursor = 0;
   let connectedAt: number | null = null;
   let resets = 0;
   let messages = 0;
+  let behaves = false;
   const accepted = new Set<string>();
 
   const client = new GatewayClient({
@@ -80,6 +87,9 @@ export function createViewer(options: ViewerOptions): Viewer {
       `G-5: event ${event.sequence} is ${event.event_id}, the log has ${entry?.id}`,
     );
     if (event.type === 'response') counters['messages answered']++;
+    if (event.type === 'approval_requested') answerLater(String(event.data.approval_id));
+    if (event.type === 'approval_resolved')
+      judge(String(event.data.approval_id), Boolean(event.data.approved));
     const lag = clock.now() - event.timestamp * 1000;
     const limit = options.maxLagMs();
     const settled = connectedAt !== null && event.timestamp * 1000 - connectedAt > 1_500;
@@ -87,6 +97,35 @@ export function createViewer(options: ViewerOptions): Viewer {
       limit === null || !settled || lag <= limit,
       `L-3: event ${event.sequence} took ${lag} ms though nothing was in its way`,
     );
+  }
+
+  function judge(approvalId: string, approved: boolean): void {
+    const first = answers.get(approvalId) ?? approved;
+    answers.set(approvalId, first);
+    must(first === approved, `G-19: ${approvalId} has two answers`);
+  }
+
+  /** Not always, not at once, and not what everybody else says. */
+  function answerLater(approvalId: string): void {
+    if (!behaves && random.chance(0.3)) return;
+    clock.schedule(clock.now() + random.int(0, behaves ? 10 : 4_000), () => {
+      client.approve(approvalId, random.chance(0.5)).then(
+        ({ approved }) => {
+          counters['approvals answered']++;
+          judge(approvalId, approved);
+        },
+        (error: unknown) => {
+          if (!(error instanceof ApprovalConflictError)) return; // the session is over, or its log was lost
+          counters['approvals in conflict']++;
+          judge(approvalId, error.answer.approved);
+        },
+      );
+    });
+  }
+
+  function answerAll(): void {
+    for (const { approval_id } of client.pending) answerLater(approval_id);
+    clock.schedule(clock.now() + 3_000, answerAll);
   }
 
   async function read(): Promise<void> {
@@ -106,6 +145,13 @@ export function createViewer(options: ViewerOptions): Viewer {
         (id) => void accepted.add(id),
         () => {}, // the session is over: nothing was promised
       );
+    },
+    abort() {
+      client.abort().catch(() => {}); // it is sent once, and may be lost
+    },
+    behave() {
+      behaves = true;
+      answerAll();
     },
     checkComplete() {
       const name = log();

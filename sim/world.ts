@@ -171,6 +171,7 @@ export async function runWorld(seed: number): Promise<Outcome> {
 
   // Door 1: conversations, each with one or two viewers.
   const viewers: Viewer[] = [];
+  const answers = new Map<string, boolean>();
   function addViewer(agentId: string): Viewer {
     const viewer = createViewer({
       clock,
@@ -178,6 +179,7 @@ export async function runWorld(seed: number): Promise<Outcome> {
       truth,
       counters,
       agentId,
+      answers,
       maxLagMs: () => (probing ? 250 : null),
       dial: () => dial('/'),
       violated,
@@ -186,12 +188,13 @@ export async function runWorld(seed: number): Promise<Outcome> {
     return viewer;
   }
   for (let index = random.int(1, 2); index > 0; index--) {
-    const agentId = random.pick(['echo', 'talk', 'again'] as const);
+    const agentId = random.pick(['echo', 'talk', 'again', 'ask', 'ask-again'] as const);
     const first = addViewer(agentId);
     first.client.connect().catch(violated);
     for (let count = random.int(1, 4); count > 0; count--) {
       after(random.int(0, CHAOS_MS), () => first.send(`message ${random.int(1, 1_000)} of many`));
     }
+    if (random.chance(0.4)) after(random.int(1_000, CHAOS_MS), () => first.abort());
     after(random.int(1_000, CHAOS_MS), () => {
       const sessionId = first.client.sessionId;
       if (sessionId === null) return;
@@ -291,6 +294,7 @@ export async function runWorld(seed: number): Promise<Outcome> {
   calm = true;
   poller.behave();
   for (const consumer of consumers) consumer.behave();
+  for (const viewer of viewers) viewer.behave();
   await pass(CALM_MS / 2);
   for (const consumer of consumers) consumer.reconnect();
   await pass(CALM_MS / 2);
