@@ -33,7 +33,7 @@ function run(command: string, args: readonly string[], show: boolean): Promise<E
 }
 
 const node = (args: readonly string[]): Promise<Ended> =>
-  run(process.execPath, ['--conditions=source', ...args], false);
+  run(process.execPath, ['--conditions=continuo-source', ...args], false);
 
 async function all<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
   const left = [...items];
