@@ -5,3 +5,8 @@ import { storyTeam } from './demo/team.ts';
 /** Scripted agents that need no model: for trying the gateway, and for its tests. */
 export const demoAgents: readonly Component[] = [echoAgent, slowAgent, storytellerAgent, storyTeam];
 export { echoAgent, slowAgent, storyTeam, storytellerAgent };
+export { type AgentOptions, defineAgent } from './agent.ts';
+export { assistantFromEnvironment } from './assistant.ts';
+export type { Environment, ModelObject } from './model.ts';
+export { ModelError } from './model-error.ts';
+export { defineTool, type Tool, type ToolContext, type ToolOptions } from './tool.ts';
