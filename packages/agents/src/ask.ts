@@ -242,7 +242,7 @@ function toolSetOf(tools: ReadonlyMap<string, Tool>): ToolSet {
   return Object.fromEntries(
     [...tools.values()].map((tool) => [
       tool.name,
-      { description: tool.description, inputSchema: jsonSchema(() => tool.inputSchema()) },
+      { description: tool.description, inputSchema: jsonSchema(tool.input.jsonSchema) },
     ]),
   );
 }

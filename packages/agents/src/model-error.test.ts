@@ -28,6 +28,7 @@ describe('what a failed request means', () => {
       false,
     ],
     [refusal(400, { message: 'no', code: 'model_not_found' }), 'has no model "m-1" (400)', false],
+    [refusal(400, { message: 'no', code: 'server_error' }), 'refused the request (400): no', false],
     [refusal(402, { message: 'no' }), 'has no credit left (402)', false],
     [refusal(429, { message: 'no', code: 'insufficient_quota' }), 'has no credit left (429)', false],
     [

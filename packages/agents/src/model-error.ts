@@ -43,7 +43,7 @@ export function faultOf(error: unknown, terms: FaultTerms): Fault {
   const broke = status === null && retryable;
   const passing =
     code !== 'insufficient_quota' &&
-    (broke || status === 408 || status === 429 || (status ?? 0) >= 500 || PASSING.test(code));
+    (status === null ? retryable || PASSING.test(code) : status === 408 || status === 429 || status >= 500);
   const retryAfterMs = retryAfterOf(facts.headers, terms.now);
   return {
     error: new ModelError(sentenceOf(facts, { ...terms, broke, retryAfterMs }), { cause: error }),

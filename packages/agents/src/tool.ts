@@ -1,4 +1,4 @@
-import { asSchema, type FlexibleSchema, type JSONSchema7 } from 'ai';
+import { asSchema, type FlexibleSchema, type Schema } from 'ai';
 
 /** What a tool is given beside its input. */
 export interface ToolContext {
@@ -27,7 +27,7 @@ export interface ToolOptions<Input> {
 export interface Tool {
   readonly name: string;
   readonly description: string;
-  inputSchema(): PromiseLike<JSONSchema7> | JSONSchema7;
+  readonly input: Schema;
   /** Checks `args`; throws a sentence that names each wrong field. */
   run(args: unknown, context: ToolContext): Promise<unknown>;
 }
@@ -43,16 +43,28 @@ export function defineTool<Input>(options: ToolOptions<Input>): Tool {
   const { validate } = schema;
   if (!validate)
     throw new Error(`defineTool: the input of "${name}" must be a schema that checks, such as zod's`);
+  const problem = unspeakable(schema);
+  if (problem !== null)
+    throw new Error(`defineTool: the input of "${name}" cannot be told to a model: ${problem}`);
   return {
     name,
     description,
-    inputSchema: () => schema.jsonSchema,
+    input: schema,
     async run(args, context) {
       const checked = await validate(args);
       if (!checked.success) throw new Error(`The arguments are wrong: ${problemsOf(checked.error)}`);
       return options.run(checked.value, context);
     },
   };
+}
+
+/** What keeps a schema from being written as JSON schema; `null`: nothing. */
+function unspeakable(schema: Schema): string | null {
+  try {
+    return schema.jsonSchema ? null : 'it is empty'; // built when it is read
+  } catch (error) {
+    return String(error);
+  }
 }
 
 /** `city: expected string; days: too big`. */
