@@ -13,6 +13,8 @@ export interface ModelRequest {
   comment(): void;
   /** Ends the answer in good order. */
   finish(): void;
+  /** Ends the response as it stands. */
+  end(): void;
   /** Answers with a status and an error instead of a stream. */
   refuse(
     status: number,
@@ -60,6 +62,7 @@ export async function openModelEndpoint(answer: (request: ModelRequest) => void)
       say: (content) => chunk({ content }),
       event,
       comment: () => write(': thinking\n\n'),
+      end: () => response.end('data: [DONE]\n\n'),
       finish() {
         chunk({}, 'stop');
         response.end('data: [DONE]\n\n');
