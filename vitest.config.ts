@@ -1,12 +1,12 @@
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
-  resolve: { conditions: ['source'] },
-  ssr: { resolve: { conditions: ['source'], externalConditions: ['source'] } },
+  resolve: { conditions: ['continuo-source'] },
+  ssr: { resolve: { conditions: ['continuo-source'], externalConditions: ['continuo-source'] } },
   test: {
     include: ['packages/**/*.test.ts', 'test/**/*.test.ts', 'sim/**/*.test.ts'],
     pool: 'forks',
-    execArgv: ['--conditions=source'],
+    execArgv: ['--conditions=continuo-source'],
     testTimeout: 90_000,
     maxConcurrency: 6,
   },

@@ -18,7 +18,7 @@ export interface ServerProcess {
 
 export async function startServer({ name, server, args }: System): Promise<ServerProcess> {
   const child = fork(new URL(`./servers/${server}.ts`, import.meta.url), args, {
-    execArgv: ['--conditions=source', '--expose-gc'],
+    execArgv: ['--conditions=continuo-source', '--expose-gc'],
   });
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
 

@@ -15,7 +15,7 @@ const { outputFiles } = await build({
   format: 'esm',
   target: 'es2022',
   platform: 'browser',
-  conditions: ['source'],
+  conditions: ['continuo-source'],
   write: false,
 });
 const [bundle] = outputFiles;

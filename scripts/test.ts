@@ -34,7 +34,7 @@ function run(command: string, args: readonly string[], show: boolean): Promise<E
 }
 
 const node = (args: readonly string[]): Promise<Ended> =>
-  run(process.execPath, ['--conditions=source', ...args], false);
+  run(process.execPath, ['--conditions=continuo-source', ...args], false);
 
 async function all<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
   const left = [...items];
@@ -58,6 +58,11 @@ function judge(ok: boolean, what: string): void {
 async function checkRules(): Promise<void> {
   const { ok, output } = await node(['scripts/rules.ts']);
   judge(ok, `rules: ${output}`);
+}
+
+async function checkSize(): Promise<void> {
+  const { ok, output } = await node(['scripts/size.ts']);
+  judge(ok, `size: ${output}`);
 }
 
 async function simulate(): Promise<void> {
@@ -122,6 +127,7 @@ const built = await run(process.execPath, ['node_modules/.bin/tsc', '-b'], true)
 judge(built.ok, 'build');
 if (built.ok) {
   await checkRules();
+  await checkSize();
   await simulate();
   await mutate();
   await testAll();

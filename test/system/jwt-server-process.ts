@@ -19,7 +19,7 @@ export async function startJwtServer(options: {
   readonly handshakeMs: number;
 }): Promise<JwtServerProcess> {
   const child = fork(SCRIPT, [JSON.stringify(options)], {
-    execArgv: ['--conditions=source'],
+    execArgv: ['--conditions=continuo-source'],
     silent: true,
     env: { ...process.env, NODE_OPTIONS: '' },
   });

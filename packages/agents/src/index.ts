@@ -11,3 +11,8 @@ export const demoAgents: readonly Component[] = [
   storyTeam,
 ];
 export { clerkAgent, echoAgent, slowAgent, storyTeam, storytellerAgent };
+export { type AgentOptions, defineAgent } from './agent.ts';
+export { assistantFromEnvironment } from './assistant.ts';
+export type { Environment, ModelObject } from './model.ts';
+export { ModelError } from './model-error.ts';
+export { defineTool, type Tool, type ToolContext, type ToolOptions } from './tool.ts';

@@ -88,7 +88,7 @@ export async function chat(options: ChatOptions): Promise<void> {
     interactive,
     onInterrupt: leave,
     onCommand(line) {
-      if (line === '/stop') stopTurn(client);
+      if (line === '/stop') client.abort().catch(() => {}); // it is over with the connection
       return line === '/stop';
     },
   });
@@ -158,11 +158,6 @@ export async function chat(options: ChatOptions): Promise<void> {
     const where = options.url === undefined ? '' : ` --url ${url}`;
     if (interactive) note(`to go on: continuo chat --agent ${agent}${where} --session ${sessionId}`);
   }
-}
-
-// The seam for the client's own abort(): it goes here and nowhere else. A message of this text is the same command.
-function stopTurn(client: GatewayClient): void {
-  client.send('/stop').catch(() => {}); // it is over with the connection
 }
 
 function checkUrl(text: string): string {

@@ -35,7 +35,7 @@ function startAppender(
   size: number,
   onBatch: (count: number) => void = () => {},
 ): Appender {
-  const args = ['--conditions=source', APPENDER, path, name, String(batches), String(size)];
+  const args = ['--conditions=continuo-source', APPENDER, path, name, String(batches), String(size)];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   const acknowledged: number[] = [];
   let rest = '';

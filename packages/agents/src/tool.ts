@@ -1,0 +1,98 @@
+import { asSchema, type FlexibleSchema, type Schema } from 'ai';
+
+/** What a tool is given beside its input. */
+export interface ToolContext {
+  /** Aborts when the run is stopped: pass it on to whatever the tool waits for. */
+  readonly signal: AbortSignal;
+  /** One for each call of the run, the same when the run starts over: an idempotency key for outside systems. */
+  readonly callId: string;
+  /** The owner on whose behalf the run acts. */
+  readonly user: string;
+  /** Shown to whoever watches, at most once, in order; any JSON. While many wait, a newer report replaces an older. */
+  progress(value: unknown): void;
+}
+
+export interface ToolOptions<Input> {
+  /** 1 to 64 letters, digits, `_` and `-`. */
+  readonly name: string;
+  /** For the model: what the tool does, and when to use it. */
+  readonly description: string;
+  /** A zod schema, or any other standard schema that can be written as JSON schema. */
+  readonly input: FlexibleSchema<Input>;
+  /** Its result must be JSON, at most 1 MiB less 16 KiB. What it throws, the model is told. */
+  run(input: Input, context: ToolContext): unknown;
+}
+
+/** A tool as an agent holds it; the type of its input is its own matter. */
+export interface Tool {
+  readonly name: string;
+  readonly description: string;
+  readonly input: Schema;
+  /** Checks `args`; throws a sentence that names each wrong field. */
+  run(args: unknown, context: ToolContext): Promise<unknown>;
+}
+
+/** Something a model may call. Throws when the name or the description is no good. */
+export function defineTool<Input>(options: ToolOptions<Input>): Tool {
+  const { name, description } = options;
+  if (!/^[\w-]{1,64}$/.test(name)) {
+    throw new Error(`defineTool: the name "${name}" must be 1 to 64 letters, digits, _ and -`);
+  }
+  if (!description) throw new Error(`defineTool: "${name}" needs a description: the model goes by it`);
+  const schema = asSchema(options.input);
+  const { validate } = schema;
+  if (!validate)
+    throw new Error(`defineTool: the input of "${name}" must be a schema that checks, such as zod's`);
+  const problem = unspeakable(schema);
+  if (problem !== null)
+    throw new Error(`defineTool: the input of "${name}" cannot be told to a model: ${problem}`);
+  return {
+    name,
+    description,
+    input: schema,
+    async run(args, context) {
+      const checked = await validate(args);
+      if (!checked.success) throw new Error(`The arguments are wrong: ${problemsOf(checked.error)}`);
+      return options.run(checked.value, context);
+    },
+  };
+}
+
+/** What keeps a schema from being written as JSON schema; `null`: nothing. */
+function unspeakable(schema: Schema): string | null {
+  try {
+    return schema.jsonSchema ? null : 'it is empty'; // built when it is read
+  } catch (error) {
+    return String(error);
+  }
+}
+
+/** `city: expected string; days: too big`. */
+function problemsOf(error: Error): string {
+  const issues = issuesOf(error) ?? issuesOf(error.cause);
+  if (!issues) return error.message;
+  return issues
+    .map(({ path, message }) =>
+      path && path.length > 0 ? `${path.map(keyOf).join('.')}: ${message}` : message,
+    )
+    .join('; ');
+}
+
+interface Issue {
+  readonly message: string;
+  readonly path?: readonly unknown[];
+}
+
+function issuesOf(error: unknown): readonly Issue[] | null {
+  const issues =
+    typeof error === 'object' && error !== null && 'issues' in error
+      ? error.issues
+      : Array.isArray(error)
+        ? error
+        : null;
+  return Array.isArray(issues) ? issues : null;
+}
+
+function keyOf(segment: unknown): string {
+  return String(typeof segment === 'object' && segment !== null && 'key' in segment ? segment.key : segment);
+}
