@@ -304,7 +304,6 @@ export function createGateway(options: GatewayOptions): Gateway {
       registry: createMetrics({ version, components: agents, tally, lag, sockets, tails, workers }),
       authenticate,
       tally,
-      isLocal: () => originPolicy.loopback || tokenRequired,
     }),
   );
   app.route('/api/push/poll', poll.routes);

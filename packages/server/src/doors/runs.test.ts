@@ -9,7 +9,7 @@ const DETAIL = z.object({ detail: z.string().min(1) });
 
 describe('the list of what there is', () => {
   it.each([
-    ['/agents', ['echo', 'slow', 'talkative']],
+    ['/agents', ['echo', 'slow', 'talkative', 'clerk']],
     ['/teams', ['pair']],
     ['/workflows', ['chain']],
   ])('R-9 is at %s', async (path, ids) => {

@@ -103,6 +103,6 @@ describe('GET /metrics', () => {
   it('is never open beyond loopback', async () => {
     const { gateway, get } = openGateway();
     await expect(gateway.listen({ port: 0, host: '0.0.0.0' })).rejects.toThrow('without a token');
-    expect((await get('/metrics')).status).toBe(401);
+    expect((await get('/metrics')).status).toBe(403);
   });
 });

@@ -83,8 +83,6 @@ export interface MetricsRouteOptions {
   readonly registry: Registry;
   readonly authenticate: Authenticate;
   readonly tally: Tally;
-  /** Whether a caller without a token may ask at all: on loopback alone, and only where nobody needs one. */
-  isLocal(): boolean;
 }
 
 /**
@@ -92,12 +90,9 @@ export interface MetricsRouteOptions {
  * it, and then it is served on loopback alone. The token comes as `Authorization: Bearer`: scrapers log their URLs.
  */
 export function createMetricsRoute(options: MetricsRouteOptions): Hono {
-  const { registry, authenticate, tally, isLocal } = options;
+  const { registry, authenticate, tally } = options;
   const route = new Hono();
   route.get('/metrics', async (c) => {
-    if (!isLocal()) {
-      throw new WireError('unauthorized', 'Metrics need a token beyond this machine: start with --token.');
-    }
     const { scopes } = await authenticate(bearerOf(c.req.header('authorization')));
     if (!scopes.has('admin'))
       throw new WireError('forbidden', 'Metrics need a token with the scope "admin".');
