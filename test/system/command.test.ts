@@ -157,7 +157,13 @@ describe('a server that was started', () => {
       readonly agents: readonly { id: string; demo: boolean; note: string }[];
       readonly store: object;
     };
-    expect(info.agents.map((agent) => agent.id)).toEqual(['echo', 'slow', 'storyteller', 'clerk', 'story-team']);
+    expect(info.agents.map((agent) => agent.id)).toEqual([
+      'echo',
+      'slow',
+      'storyteller',
+      'clerk',
+      'story-team',
+    ]);
     expect(info.agents.every((agent) => agent.demo && /script, not from a model/.test(agent.note))).toBe(
       true,
     );

@@ -9,12 +9,16 @@ import { until } from './waiting.ts';
 const AT_ONCE = 100;
 /** Of so many clients, the first has a long turn under way, the others a short one. */
 const STORYTELLERS = 40;
+/** Turns that are under way before it is told to end. */
+const BEGUN = 500;
 /** How late the server's `goaway` lets a client come back, in ms; then it dials. */
 const SPREAD_MS = 5_000;
 const DIAL_MS = 3_000;
 
 export interface DrainReport {
   readonly clients: number;
+  /** Turns under way at the SIGTERM. */
+  readonly underWay: number;
   readonly stopMs: number;
   /** From the moment the new server listens: the first and the last client to be back, in ms. */
   readonly backMs: readonly [number, number];
@@ -60,6 +64,9 @@ export async function drain(clients: number): Promise<DrainReport> {
         asked.set(viewer, await viewer.client.send(`question ${number}`));
       }),
     );
+    const begun = (): number => viewers.filter(hasBegun).length;
+    await until('turns are under way', 10_000, () => begun() >= Math.min(clients, BEGUN));
+    const underWay = begun() - viewers.filter((viewer) => finalsOf(viewer.events).length > 0).length;
     const stoppedAt = Date.now();
     const code = await server.stop();
     const stopMs = Date.now() - stoppedAt;
@@ -80,10 +87,14 @@ export async function drain(clients: number): Promise<DrainReport> {
       }
       for (const { outcome } of finals) outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
     }
-    return { clients, stopMs, backMs: [Math.min(...back), Math.max(...back)], outcomes };
+    return { clients, underWay, stopMs, backMs: [Math.min(...back), Math.max(...back)], outcomes };
   } finally {
     for (const viewer of viewers) viewer.client.disconnect();
     await server.kill();
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+function hasBegun({ events }: Viewer): boolean {
+  return events.some(({ type, data }) => type === 'status' && data?.kind === 'run_started');
 }

@@ -27,7 +27,7 @@ describe('a token', () => {
     expect(tokens.refused('no')).toBe(false);
   });
 
-  it('is asked for once by those who ask at one time, and anew after that', async () => {
+  it('G-25 is asked for once by those who ask at one time, and anew after that', async () => {
     const { state, ask } = source('a', 'b');
     const tokens = createTokens(ask);
     await Promise.all([tokens.fetch(), tokens.fetch(), tokens.fetch()]);
@@ -44,7 +44,7 @@ describe('a token', () => {
     expect(tokens.current).toBe('a');
   });
 
-  it('that was refused may be replaced once by another', async () => {
+  it('G-25 that was refused may be replaced once by another', async () => {
     const { ask } = source('old', 'new');
     const tokens = createTokens(ask);
     await tokens.fetch();
@@ -54,7 +54,7 @@ describe('a token', () => {
     expect(tokens.refused('wrong')).toBe(false);
   });
 
-  it('that was refused is not presented again: the reason is told', async () => {
+  it('G-25 that was refused is not presented again: the reason is told', async () => {
     const { ask } = source('old', 'old');
     const tokens = createTokens(ask);
     await tokens.fetch();
@@ -62,7 +62,7 @@ describe('a token', () => {
     expect(await tokens.fetch()).toBe('too old');
   });
 
-  it('that was taken may be refused and replaced again', async () => {
+  it('G-25 that was taken may be refused and replaced again', async () => {
     const { ask } = source('a', 'b', 'c');
     const tokens = createTokens(ask);
     await tokens.fetch();
