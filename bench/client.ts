@@ -1,10 +1,12 @@
 import { connect, type Socket } from 'node:net';
-import { FrameReader, maskedFrame, PONG_FRAME } from './frames.ts';
+import { FrameReader, maskedFrame, PONG_FRAME, textsOf } from './frames.ts';
 
 /** How long a server may take for anything in a handshake, in ms. */
 const ANSWER_MS = 20_000;
 const TEXT = 1;
 const PING = 9;
+/** A shorter text is a heartbeat or an answer, not a message. */
+const MESSAGE_BYTES = 64;
 /** Engine.IO's heartbeat is text. */
 const ENGINE_PING = '2';
 const ENGINE_PONG = maskedFrame('3');
@@ -18,6 +20,8 @@ export interface ClientOptions {
   readonly path: string;
   /** How many messages have just been completed; called once per read. */
   onMessages?(count: number): void;
+  /** Takes the texts that are not counted and that no `next()` waits for. */
+  onText?(text: string): void;
 }
 
 /** A WebSocket client as cheap as can be: it counts what it gets and understands none of it. */
@@ -27,19 +31,24 @@ export interface Client {
   /** The next text frame of the handshake. Rejects when it does not come. */
   next(): Promise<string>;
   send(frame: Uint8Array): void;
-  /** From now on messages are counted. */
-  count(): void;
+  /** From now on texts of at least `messageBytes` (64, unless it says otherwise) are messages, and counted. */
+  count(messageBytes?: number): void;
+  /** As `count`, and all that comes is kept as it is, to be looked at when there is time. */
+  record(messageBytes?: number): void;
+  /** The texts that were recorded, messages and others. */
+  recorded(): readonly string[];
   close(): void;
 }
 
 /** Connects and upgrades. Rejects when the server refuses. */
-export async function openClient({ port, path, onMessages }: ClientOptions): Promise<Client> {
+export async function openClient({ port, path, onMessages, onText }: ClientOptions): Promise<Client> {
   const texts: string[] = [];
   let waiting: { resolve(text: string): void; reject(error: Error): void } | null = null;
   let broken: Error | null = null;
   let upgraded = false;
   let head = '';
   let messages = 0;
+  let kept: Buffer[] | null = null;
 
   function offer(text: string): void {
     if (waiting) waiting.resolve(text);
@@ -57,11 +66,14 @@ export async function openClient({ port, path, onMessages }: ClientOptions): Pro
     onFrame(opcode, text) {
       if (opcode === PING) socket.write(PONG_FRAME);
       else if (opcode === TEXT && text === ENGINE_PING) socket.write(ENGINE_PONG);
-      else if (opcode === TEXT) offer(text);
+      else if (opcode !== TEXT) return;
+      else if (onText && !waiting) onText(text);
+      else offer(text);
     },
   });
 
   function take(chunk: Buffer, bytes: number): void {
+    kept?.push(Buffer.from(chunk.subarray(0, bytes)));
     const count = reader.take(chunk, bytes);
     if (count === 0) return;
     messages += count;
@@ -126,9 +138,14 @@ export async function openClient({ port, path, onMessages }: ClientOptions): Pro
     },
     next,
     send: (frame) => void socket.write(frame),
-    count() {
-      reader.counting = true;
+    count(messageBytes = MESSAGE_BYTES) {
+      reader.messageBytes = messageBytes;
     },
+    record(messageBytes = MESSAGE_BYTES) {
+      reader.messageBytes = messageBytes;
+      kept = [];
+    },
+    recorded: () => textsOf(kept ?? []),
     close: () => void socket.resetAndDestroy(), // without a TIME_WAIT that would use up the ports
   };
 }

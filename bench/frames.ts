@@ -3,8 +3,6 @@ import { randomBytes } from 'node:crypto';
 /** Frames of the WebSocket protocol, as far as a load generator needs them. */
 
 const TEXT = 1;
-/** A shorter text is a heartbeat or an answer, not a message. Bytes. */
-const MIN_MESSAGE_BYTES = 64;
 
 /** A client's text frame: masked, as the protocol demands. It may be sent any number of times. */
 export function maskedFrame(text: string): Buffer {
@@ -27,11 +25,12 @@ export interface FrameHandlers {
 }
 
 /**
- * Walks over a server's frames. Once `counting`, messages are skipped by their length and only counted, so that a
- * million of them cost the generator little; all other frames are handed over.
+ * Walks over a server's frames. Messages are skipped by their length and only counted, so that a million of them cost
+ * the generator little; all other frames are handed over.
  */
 export class FrameReader {
-  counting = false;
+  /** A text of at least so many bytes is a message. */
+  messageBytes: number = Number.POSITIVE_INFINITY;
   readonly #handlers: FrameHandlers;
   readonly #header = Buffer.alloc(4);
   #headerBytes = 0;
@@ -75,7 +74,7 @@ export class FrameReader {
       this.#headerBytes = 0;
       this.#opcode = (header[0] ?? 0) & 0x0f;
       this.#leftBytes = short === 126 ? header.readUInt16BE(2) : short;
-      this.#counted = this.counting && this.#opcode === TEXT && this.#leftBytes >= MIN_MESSAGE_BYTES;
+      this.#counted = this.#opcode === TEXT && this.#leftBytes >= this.messageBytes;
       if (this.#leftBytes === 0) this.#handOver();
       break;
     }
@@ -87,4 +86,16 @@ export class FrameReader {
     this.#kept = [];
     this.#handlers.onFrame(this.#opcode, text);
   }
+}
+
+/** The texts in what a server wrote. */
+export function textsOf(chunks: readonly Buffer[]): string[] {
+  const texts: string[] = [];
+  const reader = new FrameReader({
+    onFrame(opcode, text) {
+      if (opcode === TEXT) texts.push(text);
+    },
+  });
+  for (const chunk of chunks) reader.take(chunk, chunk.length);
+  return texts;
 }

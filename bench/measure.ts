@@ -1,5 +1,10 @@
 import { cpus } from 'node:os';
-import type { ServerProcess } from './server-process.ts';
+
+/** A process of the bench. */
+export interface Busy {
+  /** CPU time that it has used so far, in microseconds. */
+  cpuUs(): Promise<number>;
+}
 
 /** What one stretch of work took, in seconds of time and of CPU. */
 export interface Window {
@@ -16,17 +21,27 @@ function idleSeconds(): number {
   return cpus().reduce((sum, { times }) => sum + times.idle, 0) / 1_000;
 }
 
+const thisProcess: Busy = {
+  async cpuUs() {
+    const { user, system } = process.cpuUsage();
+    return user + system;
+  },
+};
+
 /** Measures while `work` runs. Nothing else of the bench may be under way. */
-export async function measure(server: ServerProcess, work: () => Promise<void>): Promise<Window> {
+export async function measure(
+  server: Busy,
+  work: () => Promise<void>,
+  generator: Busy = thisProcess,
+): Promise<Window> {
   const serverBeforeUs = await server.cpuUs();
-  const generatorBefore = process.cpuUsage();
+  const generatorBeforeUs = await generator.cpuUs();
   const idleBefore = idleSeconds();
   const startedAt = performance.now();
   await work();
   const seconds = (performance.now() - startedAt) / 1_000;
   const idle = idleSeconds() - idleBefore;
-  const { user, system } = process.cpuUsage(generatorBefore);
-  const generatorCpu = (user + system) / 1e6;
+  const generatorCpu = ((await generator.cpuUs()) - generatorBeforeUs) / 1e6;
   const serverCpu = ((await server.cpuUs()) - serverBeforeUs) / 1e6;
   const othersCpu = cpus().length * seconds - idle - serverCpu - generatorCpu;
   return { seconds, serverCpu, generatorCpu, othersCpu };

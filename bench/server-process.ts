@@ -1,6 +1,6 @@
 import { fork } from 'node:child_process';
 import type { Memory, Reply } from './servers/report.ts';
-import type { System } from './systems.ts';
+import type { Subject } from './systems.ts';
 
 /** How long a server may take to start, to answer, or to stop, in ms. */
 const ANSWER_MS = 20_000;
@@ -16,7 +16,7 @@ export interface ServerProcess {
   stop(): Promise<void>;
 }
 
-export async function startServer({ name, server, args }: System): Promise<ServerProcess> {
+export async function startServer({ name, server, args }: Subject): Promise<ServerProcess> {
   const child = fork(new URL(`./servers/${server}.ts`, import.meta.url), args, {
     execArgv: ['--conditions=continuo-source', '--expose-gc'],
   });

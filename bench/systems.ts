@@ -8,11 +8,15 @@ export const TOKEN = 'bench';
 
 export const SERVERS = ['continuo', 'ws', 'socket-io', 'joined'] as const;
 
-/** What is measured: a server process, and how a client talks to it. */
-export interface System {
+/** A server process that is measured. */
+export interface Subject {
   readonly name: string;
   readonly server: (typeof SERVERS)[number];
   readonly args: readonly string[];
+}
+
+/** A subject that fans out, and how its clients talk to it. */
+export interface System extends Subject {
   /** What a publisher sends for one message. */
   readonly publishFrame: Buffer;
   /** A client that gets every message. */
@@ -23,19 +27,42 @@ export interface System {
   join(port: number): Promise<Client>;
 }
 
-/** Sends a frame and checks what comes back. */
-async function ask(client: Client, frame: Buffer, answer: string): Promise<void> {
+/** Sends a frame, checks what comes back, and returns it. */
+export async function ask(client: Client, frame: Buffer, answer: string): Promise<string> {
   client.send(frame);
   const text = await client.next();
   if (!text.includes(answer)) throw new Error(`expected ${answer}, got ${text}`);
+  return text;
+}
+
+/** Where door 1 of the gateway under test is. */
+export const DOOR_1: string = `/?token=${TOKEN}`;
+
+export function joinFrame(resume: Readonly<Record<string, unknown>> = {}): Buffer {
+  return maskedFrame(
+    JSON.stringify({ type: 'join', agent_id: 'echo', min_version: 1, max_version: 1, ...resume }),
+  );
+}
+
+/** Engine.IO has opened; Socket.IO waits for its own hello. */
+export async function openEngine(options: Omit<ClientOptions, 'path'>): Promise<Client> {
+  const client = await openClient({ ...options, path: '/socket.io/?EIO=4&transport=websocket' });
+  await client.next(); // Engine.IO's "open"
+  return client;
+}
+
+export const CONNECT_FRAME: Buffer = maskedFrame('40');
+
+export async function openSocketIo(options: Omit<ClientOptions, 'path'>): Promise<Client> {
+  const client = await openEngine(options);
+  await ask(client, CONNECT_FRAME, '40{');
+  return client;
 }
 
 function continuo(store: 'memory' | 'sqlite'): System {
   const path = `/ws?token=${TOKEN}`;
   const subscribeFrame = maskedFrame('{"type":"channel.subscribe","channel":"news","delivery":false}');
-  const joinFrame = maskedFrame(
-    JSON.stringify({ type: 'join', agent_id: 'echo', min_version: 1, max_version: 1 }),
-  );
+  const newSession = joinFrame();
   async function open(options: ClientOptions): Promise<Client> {
     const client = await openClient(options);
     await client.next(); // "connected"
@@ -53,18 +80,18 @@ function continuo(store: 'memory' | 'sqlite'): System {
     },
     openPublisher: (port) => open({ port, path }),
     async join(port) {
-      const client = await openClient({ port, path: `/?token=${TOKEN}` });
-      await ask(client, joinFrame, '"joined"');
+      const client = await openClient({ port, path: DOOR_1 });
+      await ask(client, newSession, '"joined"');
       return client;
     },
   };
 }
 
 function plainWs(): System {
-  const joinFrame = maskedFrame('{"type":"join","agent_id":"echo"}');
+  const hello = maskedFrame('{"type":"join","agent_id":"echo"}');
   async function join(options: Omit<ClientOptions, 'path'>): Promise<Client> {
     const client = await openClient({ ...options, path: '/' });
-    await ask(client, joinFrame, '"joined"');
+    await ask(client, hello, '"joined"');
     return client;
   }
   return {
@@ -79,29 +106,22 @@ function plainWs(): System {
 }
 
 function socketIo(): System {
-  const connectFrame = maskedFrame('40');
-  const joinFrame = maskedFrame('420["join",{"agent_id":"echo"}]');
+  const hello = maskedFrame('420["join",{"agent_id":"echo"}]');
   const subscribeFrame = maskedFrame('420["subscribe","news"]');
-  async function open(options: Omit<ClientOptions, 'path'>): Promise<Client> {
-    const client = await openClient({ ...options, path: '/socket.io/?EIO=4&transport=websocket' });
-    await client.next(); // Engine.IO's "open"
-    await ask(client, connectFrame, '40{');
-    return client;
-  }
   return {
     name: 'Socket.IO',
     server: 'socket-io',
     args: [],
     publishFrame: maskedFrame(`42["publish",${PAYLOAD}]`),
     async subscribe(options) {
-      const client = await open(options);
+      const client = await openSocketIo(options);
       await ask(client, subscribeFrame, '430[');
       return client;
     },
-    openPublisher: (port) => open({ port }),
+    openPublisher: (port) => openSocketIo({ port }),
     async join(port) {
-      const client = await open({ port });
-      await ask(client, joinFrame, '430[');
+      const client = await openSocketIo({ port });
+      await ask(client, hello, '430[');
       return client;
     },
   };

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Client, openAll } from '../client.ts';
+import { type Holder, startHolder } from '../holder.ts';
 import { measure, sumOf, type Window } from '../measure.ts';
 import { type ServerProcess, startServer } from '../server-process.ts';
 import type { Memory } from '../servers/report.ts';
@@ -8,13 +8,11 @@ import { takeTurns } from '../turns.ts';
 
 /** Connections that have joined and wait: what opening and holding one costs. */
 
-const CONNECTIONS = 5_000;
+const CONNECTIONS = 10_000;
 /** Opened in as many slices as there are turns. */
 const TURNS = 10;
 /** Opened and closed beforehand, so that what a server loads once is not counted. */
 const WARM_UP_CONNECTIONS = 300;
-/** Connections that are opened at once. */
-const OPENING = 100;
 const SETTLE_MS = 500;
 const IDLE_MS = 4_000;
 
@@ -32,25 +30,12 @@ export interface Idle {
 }
 
 interface Stage {
-  readonly system: System;
   readonly server: ServerProcess;
-  readonly clients: Client[];
+  readonly holder: Holder;
   /** Before the connections, and with all of them. */
   readonly memory: Memory[];
   /** The server's CPU time when idling began, and when it ended. */
   readonly idleCpuUs: number[];
-}
-
-async function open({ system, server, clients }: Stage, count: number): Promise<void> {
-  await openAll(count, OPENING, async () => {
-    const client = await system.join(server.port);
-    client.count();
-    clients.push(client);
-  });
-}
-
-function closeClients({ clients }: Stage): void {
-  for (const client of clients.splice(0)) client.close();
 }
 
 async function lookAtMemory(stages: readonly Stage[]): Promise<void> {
@@ -85,16 +70,19 @@ export async function runIdle(systems: readonly System[]): Promise<Idle[]> {
   const stages: Stage[] = [];
   try {
     for (const system of systems) {
-      stages.push({ system, server: await startServer(system), clients: [], memory: [], idleCpuUs: [] });
+      const server = await startServer(system);
+      stages.push({ server, holder: startHolder(system, server.port), memory: [], idleCpuUs: [] });
     }
-    for (const stage of stages) await open(stage, WARM_UP_CONNECTIONS);
-    for (const stage of stages) closeClients(stage);
+    for (const { holder } of stages) {
+      await holder.open(WARM_UP_CONNECTIONS);
+      await holder.close();
+    }
     await lookAtMemory(stages);
     const slices = await takeTurns({
       stages,
       turns: TURNS,
       deadlineMs: 0, // a connection stays: no slice can be done again
-      run: (stage) => measure(stage.server, () => open(stage, CONNECTIONS / TURNS)),
+      run: ({ server, holder }) => measure(server, () => holder.open(CONNECTIONS / TURNS), holder),
     });
     await lookAtMemory(stages);
     await lookAtCpu(stages);
@@ -102,7 +90,6 @@ export async function runIdle(systems: readonly System[]): Promise<Idle[]> {
     await lookAtCpu(stages);
     return stages.map((stage, index) => idleOf(stage, slices[index] ?? []));
   } finally {
-    for (const stage of stages) closeClients(stage);
-    await Promise.all(stages.map(({ server }) => server.stop()));
+    await Promise.all(stages.flatMap(({ server, holder }) => [holder.stop(), server.stop()]));
   }
 }

@@ -5,6 +5,7 @@ import { demoAgents } from '@continuo/agents';
 import {
   createGateway,
   createMemoryStore,
+  NO_LIMITS,
   openSqliteStore,
   type Store,
   systemClock,
@@ -27,7 +28,7 @@ const gateway = createGateway({
   store: await openStore(),
   tokens: [{ token: TOKEN }],
   push: true,
-  limits: { connections: Number.POSITIVE_INFINITY, connectionsPerAddress: Number.POSITIVE_INFINITY },
+  limits: NO_LIMITS,
 });
 const { port } = await gateway.listen({ port: 0 });
 reportToBench(port);

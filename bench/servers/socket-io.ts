@@ -2,12 +2,13 @@ import { createServer } from 'node:http';
 import { Server } from 'socket.io';
 import { listen } from './listen.ts';
 
-/** Control: Socket.IO over WebSocket alone, a room for the channel. */
+/** Control: Socket.IO over WebSocket alone, a room for the channel. `recovery` as the argument: it keeps what was missed. */
 
 interface FromClient {
   join(frame: unknown, answer: (joined: object) => void): void;
   subscribe(channel: string, answer: (ok: boolean) => void): void;
   publish(data: unknown): void;
+  ping(answer: () => void): void;
 }
 
 interface FromServer {
@@ -15,7 +16,11 @@ interface FromServer {
 }
 
 const server = createServer();
-const io = new Server<FromClient, FromServer>(server, { transports: ['websocket'], serveClient: false });
+const io = new Server<FromClient, FromServer>(server, {
+  transports: ['websocket'],
+  serveClient: false,
+  ...(process.argv[2] === 'recovery' && { connectionStateRecovery: {} }),
+});
 
 io.on('connection', (socket) => {
   socket.on('join', (_frame, answer) =>
@@ -28,5 +33,6 @@ io.on('connection', (socket) => {
   socket.on('publish', (data) => {
     socket.to('news').emit('message', data);
   });
+  socket.on('ping', (answer) => answer());
 });
 listen(server);
