@@ -1,8 +1,8 @@
-import { readdirSync, readFileSync } from 'node:fs';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { openRawSocket } from '../test/system/raw-socket.ts';
 import { type ServerProcess, startServer } from '../test/system/server-process.ts';
 import { until } from '../test/system/waiting.ts';
@@ -11,12 +11,19 @@ import { until } from '../test/system/waiting.ts';
 const ROUNDS = 20;
 const CONNECTIONS = 5_000;
 const AT_ONCE = 50;
-/** For rings that linger, records that are told once a second, and pages that go back to the system. */
-const REST_MS = 13_000;
-/** Growth at rest, per connection, over the second half of the rounds: less than this is no leak, in bytes. */
+/** For rings that linger, and for two collections. */
+const REST_MS = 15_000;
+/** What is held at rest may grow by so many bytes per connection over the second half of the rounds. */
 const SLOPE_BYTES = 40;
 
-function memoryOf({ pid }: ServerProcess): number {
+/** Bytes held by all threads after a collection: their heaps, and what their objects hold outside of them. */
+function heldIn(folder: string): number {
+  const files = readdirSync(folder).filter((name) => name.startsWith('held-'));
+  if (files.length < 2) throw new Error('the threads of the server do not say what they hold');
+  return files.reduce((sum, name) => sum + Number(readFileSync(join(folder, name), 'utf8')), 0);
+}
+
+function residentOf({ pid }: ServerProcess): number {
   const kilobytes = /^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
   return Number(kilobytes) * 1024;
 }
@@ -56,9 +63,11 @@ async function visit(server: ServerProcess, number: number): Promise<void> {
 /** A hundred thousand connects and disconnects: memory stays where it was, and no handle is left. */
 export async function soakChurn(): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'continuo-churn-'));
+  const collect = fileURLToPath(new URL('./collect.ts', import.meta.url));
   const server = await startServer({
     store: `sqlite:${join(folder, 'store.db')}`,
-    env: { CONTINUO_LIMITS: 'off' },
+    env: { CONTINUO_LIMITS: 'off', CONTINUO_SOAK_FOLDER: folder },
+    nodeArgs: ['--expose-gc', '--import', collect],
   });
   try {
     const handlesBefore = handlesOf(server);
@@ -71,16 +80,17 @@ export async function soakChurn(): Promise<void> {
       };
       await Promise.all(Array.from({ length: AT_ONCE }, work));
       await sleep(REST_MS);
-      memories.push(memoryOf(server));
+      memories.push(heldIn(folder));
+      const mib = (bytes: number): string => (bytes / 2 ** 20).toFixed(1);
       console.log(
-        `${(round + 1) * CONNECTIONS} connections: ${(memoryOf(server) / 2 ** 20).toFixed(1)} MiB, ${handlesOf(server)} handles`,
+        `${(round + 1) * CONNECTIONS} connections: ${mib(heldIn(folder))} MiB held, ${mib(residentOf(server))} MiB resident, ${handlesOf(server)} handles`,
       );
     }
     await until('every handle is closed', 5_000, () => handlesOf(server) <= handlesBefore);
     const slope = slopeOf(memories.slice(ROUNDS / 2));
     console.log(
       `${ROUNDS * CONNECTIONS} connects and disconnects in ${Math.round((Date.now() - started) / 1000)} s: ` +
-        `${slope.toFixed(1)} bytes of growth per connection over the second half, ` +
+        `${slope.toFixed(1)} bytes held more per connection over the second half, ` +
         `${handlesOf(server) - handlesBefore} handles left`,
     );
     if (slope > SLOPE_BYTES)

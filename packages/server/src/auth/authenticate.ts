@@ -1,4 +1,4 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { hash, timingSafeEqual } from 'node:crypto';
 import { WireError } from '@continuo/protocol';
 import { ALL_SCOPES, type Principal, type Scope } from '../core/access.ts';
 import type { Clock, Report } from '../ports.ts';
@@ -101,7 +101,7 @@ export function fingerprintOf({ tokens = [], jwt }: AuthOptions): string {
 }
 
 function digestOf(text: string): Buffer {
-  return createHash('sha256').update(text).digest();
+  return hash('sha256', text, 'buffer');
 }
 
 /** The token of an `Authorization: Bearer` header. */

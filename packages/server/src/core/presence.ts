@@ -5,7 +5,7 @@ import { keyOf } from './names.ts';
 
 /** Up to here an answer names everybody; where more are there, only some of them. */
 const NAMED = 100;
-const NAMED_OF_MANY = 20;
+const NAMED_OF_MANY = 10;
 /** Clients one server tells the others of. */
 const TOLD = 1_000;
 /** How soon the others learn what changed here, and how old what is known of them may be, in ms. */

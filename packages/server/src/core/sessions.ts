@@ -13,8 +13,10 @@ const KEEP_MS = 24 * 3_600_000;
 const TOUCH_MS = 3_600_000;
 /** What was folded since the last checkpoint and makes a new one worth its write: whoever comes next reads less. */
 const CHECKPOINT = { entries: 5_000, bytes: 4 * 1024 * 1024 };
-/** Bytes of session states kept in memory. */
+/** Bytes of session states kept in memory, and how long one that nobody asks for stays, in ms. */
 const CACHE_BYTES = 64 * 1024 * 1024;
+const CACHE_MS = 60_000;
+const SWEEP_MS = 15_000;
 
 export interface SessionRecord {
   readonly sessionId: string;
@@ -107,7 +109,7 @@ export function createSessions(options: SessionsOptions): Sessions {
   const viewers = new Map<string, { readonly session: Session; count: number }>();
   /** Least recently used first. Each value is the newest link of a chain, so that one fold at a time touches a state. */
   const folds = new Map<string, Promise<Folded>>();
-  const sizes = new Map<string, number>();
+  const cached = new Map<string, { readonly bytes: number; readonly usedAt: number }>();
   let cachedBytes = 0;
 
   async function store(session: Session): Promise<void> {
@@ -165,16 +167,31 @@ export function createSessions(options: SessionsOptions): Sessions {
     await records.put(keyOf.checkpoint(log), value, { expiresAt: clock.now() + KEEP_MS * 2 });
   }
 
-  function remember(log: string, size: number): void {
-    cachedBytes += size - (sizes.get(log) ?? 0);
-    sizes.set(log, size);
+  function remember(log: string, bytes: number): void {
+    cachedBytes += bytes - (cached.get(log)?.bytes ?? 0);
+    cached.set(log, { bytes, usedAt: clock.now() });
     for (const oldest of folds.keys()) {
       if (cachedBytes <= CACHE_BYTES || oldest === log) break;
-      cachedBytes -= sizes.get(oldest) ?? 0;
-      sizes.delete(oldest);
-      folds.delete(oldest);
+      forget(oldest);
     }
   }
+
+  function forget(log: string): void {
+    cachedBytes -= cached.get(log)?.bytes ?? 0;
+    cached.delete(log);
+    folds.delete(log);
+  }
+
+  function sweep(): void {
+    const before = clock.now() - CACHE_MS;
+    for (const log of folds.keys()) {
+      const { usedAt } = cached.get(log) ?? {};
+      if (usedAt === undefined || usedAt > before) break; // those after it were used later
+      forget(log);
+    }
+    stopSweep = clock.schedule(clock.now() + SWEEP_MS, sweep);
+  }
+  let stopSweep = clock.schedule(clock.now() + SWEEP_MS, sweep);
 
   async function fold(log: string): Promise<Folded> {
     const before = folds.get(log) ?? load(log);
@@ -187,7 +204,7 @@ export function createSessions(options: SessionsOptions): Sessions {
         remember(log, folded.state.bytes + (folded.state.run?.text.length ?? 0) + 1_000);
       return folded;
     } catch (error) {
-      if (folds.get(log) === after) folds.delete(log);
+      if (folds.get(log) === after) forget(log);
       throw error;
     }
   }
@@ -341,6 +358,9 @@ export function createSessions(options: SessionsOptions): Sessions {
 
     turns: { due: dueTurns, async settled() {} },
     retention: { maxEntries: 100_000, maxBytes: 64 * 1024 * 1024, ...options.limits, beforeTrim },
-    close: () => stopTouch(),
+    close() {
+      stopTouch();
+      stopSweep();
+    },
   };
 }

@@ -25,6 +25,8 @@ const UNREAD_BYTES = 2 * 1024 * 1024;
 const GOAWAY_SPREAD_MS = 5_000;
 const GOAWAY_MIN_MS = 200;
 
+const MaybeRequestId = RequestId.optional();
+
 /** One kind of frame that clients send. */
 export interface Row<State> {
   readonly schema: ZodType;
@@ -341,7 +343,7 @@ class SocketInbound implements Inbound {
       return this.#refuse(new WireError('bad_frame', 'A frame is one JSON object.'), undefined);
     }
     const { type, request_id } = frame as { type?: unknown; request_id?: unknown };
-    const parsedId = RequestId.optional().safeParse(request_id);
+    const parsedId = MaybeRequestId.safeParse(request_id);
     if (!parsedId.success) {
       const problem = '"request_id" is a number, or text of at most 200 characters.';
       return this.#refuse(new WireError('bad_frame', problem), undefined);

@@ -1,6 +1,9 @@
 import type { Writable } from 'node:stream';
 import type { Peer, Wire } from '../ports.ts';
 
+/** Frames of up to so many bytes are copied into one buffer; larger ones are cheaper to hand over one by one. */
+const COPY_BYTES = 16 * 1024;
+
 export interface GatheredOptions {
   readonly id: string;
   readonly wire: Wire;
@@ -61,10 +64,18 @@ export class GatheredPeer implements Peer {
     const frames = this.#pending;
     const [first] = frames;
     if (first === undefined) return;
+    const bytes = this.#pendingBytes;
     this.#pending = [];
     this.#pendingBytes = 0;
-    if (this.#socket.destroyed || this.#socket.writableEnded) return;
-    this.#socket.write(frames.length === 1 ? first : Buffer.concat(frames));
+    const socket = this.#socket;
+    if (socket.destroyed || socket.writableEnded) return;
+    if (frames.length === 1) socket.write(first);
+    else if (bytes <= COPY_BYTES) socket.write(Buffer.concat(frames));
+    else {
+      socket.cork();
+      for (const frame of frames) socket.write(frame);
+      socket.uncork();
+    }
   }
 
   close(code: number, reason: string): void {

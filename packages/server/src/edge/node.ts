@@ -112,7 +112,7 @@ export function createNodeEdge(options: NodeEdgeOptions): NodeEdge {
     stream.on('error', () => stream.destroy()); // a client that goes away in the handshake
     const [path = '/', query = ''] = (request.url ?? '/').split('?', 2);
     const { host, origin, authorization } = request.headers;
-    const address = addressOf(request, trustProxy);
+    const address = Number.isFinite(limits.connectionsPerAddress) ? addressOf(request, trustProxy) : '';
     const refusal =
       options.refuseUpgrade({ path, host, origin, incoming: request }) ?? admission.refuse(address);
     if (refusal) return refuse(stream, refusal);
