@@ -113,6 +113,21 @@ async function conversation(server: Server, { log }: Session): Promise<string[]>
   return state.messages.map(({ role, content }) => `${role}: ${String(content).slice(0, 20)}`);
 }
 
+describe('a session that nobody asks for', () => {
+  it('leaves the memory after a minute, and is read again when somebody does', async () => {
+    const world = createWorld();
+    const { session } = await world.open();
+    await world.sessions.submit(session, { content: 'hi', source: 'cli' });
+    const before = (await world.sessions.state(session.log)).state;
+    await world.clock.advance(50_000);
+    expect((await world.sessions.state(session.log)).state).toBe(before);
+    await world.clock.advance(80_000);
+    const after = (await world.sessions.state(session.log)).state;
+    expect(after).not.toBe(before);
+    expect(after).toEqual(before);
+  });
+});
+
 describe('opening a session', () => {
   it('makes a new one with an id of its own', async () => {
     const { open, store } = createWorld();
