@@ -57,7 +57,7 @@ export class Feed implements LiveReader {
   #replayed = false;
   readonly #tail: Tail;
   readonly #options: FeedOptions;
-  readonly #onDrained = (): void => this.resume();
+  #onDrained: (() => void) | null = null;
   readonly #deps: FeedDeps;
 
   constructor(options: FeedOptions, deps: FeedDeps) {
@@ -159,8 +159,13 @@ export class Feed implements LiveReader {
   /** Without room for one more, whoever makes room calls `resume`: the peer when it has drained, or the owner of `room`. */
   #waitForRoom(): void {
     const { peer } = this.#options;
-    if (peer.bufferedBytes >= WATERMARK_BYTES) peer.onceDrained(this.#onDrained);
+    if (peer.bufferedBytes >= WATERMARK_BYTES) this.#resumeWhenDrained();
     else if (this.#hasRoom(1)) this.resume();
+  }
+
+  #resumeWhenDrained(): void {
+    this.#onDrained ??= () => this.resume();
+    this.#options.peer.onceDrained(this.#onDrained);
   }
 
   async #catchUp(): Promise<void> {

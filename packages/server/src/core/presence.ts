@@ -30,8 +30,11 @@ interface LocalClient extends Client {
 /** The record `presence/<server>`: who is there, by agent. */
 type Told = Readonly<Record<string, readonly Client[]>>;
 
-/** The clients that one asker may see. */
-type Circle = Map<string, LocalClient>;
+/** The clients that one asker may see, by key. */
+interface Circle {
+  readonly name: string;
+  readonly clients: Map<string, LocalClient>;
+}
 
 export interface Presences {
   /** Somebody is there, until the returned function is called. */
@@ -76,7 +79,7 @@ export function createPresences(options: {
     const told: Record<string, Client[]> = {};
     let room = TOLD;
     for (const agentId of agents) {
-      const some = [...(circles.get(allOf(agentId))?.values() ?? [])].slice(0, room);
+      const some = [...(circles.get(allOf(agentId))?.clients.values() ?? [])].slice(0, room);
       room -= some.length;
       told[agentId] = some.map(({ user, clientId, since }) => ({ user, clientId, since }));
     }
@@ -107,27 +110,26 @@ export function createPresences(options: {
     return others.told;
   }
 
-  function add(circle: string, key: string, client: LocalClient): void {
-    const clients = circles.get(circle);
-    if (clients) clients.set(key, client);
-    else circles.set(circle, new Map([[key, client]]));
+  function circleOf(name: string): Circle {
+    const circle = circles.get(name) ?? { name, clients: new Map() };
+    circles.set(name, circle);
+    return circle;
   }
 
-  function remove(circle: string, key: string): void {
-    const clients = circles.get(circle);
-    clients?.delete(key);
-    if (clients?.size === 0) circles.delete(circle);
+  function remove({ name, clients }: Circle, key: string): void {
+    clients.delete(key);
+    if (clients.size === 0) circles.delete(name);
   }
 
   return {
     enter(agentId, user, clientId) {
       const key = keyOfClient({ user, clientId });
-      const [all, own] = [allOf(agentId), ownOf(agentId, user)];
-      let client = circles.get(own)?.get(key);
+      const [all, own] = [circleOf(allOf(agentId)), circleOf(ownOf(agentId, user))];
+      let client = own.clients.get(key);
       if (!client) {
         client = { user, clientId, since: clock.now(), sockets: 0 };
-        add(all, key, client);
-        add(own, key, client);
+        all.clients.set(key, client);
+        own.clients.set(key, client);
         agents.add(agentId);
         size++;
         changed = true;
@@ -141,7 +143,7 @@ export function createPresences(options: {
         if (--entered.sockets > 0) return;
         remove(all, key);
         remove(own, key);
-        if (!circles.has(all)) agents.delete(agentId);
+        if (all.clients.size === 0) agents.delete(agentId);
         size--;
         changed = true;
       };
@@ -150,7 +152,7 @@ export function createPresences(options: {
     async list(agentId, { user, scopes }) {
       const elsewhere = await toldByOthers();
       const seesAll = scopes.has('admin');
-      const here = circles.get(seesAll ? allOf(agentId) : ownOf(agentId, user));
+      const here = circles.get(seesAll ? allOf(agentId) : ownOf(agentId, user))?.clients;
       const there = new Map<string, Client>();
       for (const told of elsewhere) {
         for (const client of told[agentId] ?? []) {

@@ -72,7 +72,7 @@ export class Tail {
   countedBytes = 0;
   unwatch: () => void = () => {};
   #slots: Slot[] = [];
-  #joined = new Map<string, Uint8Array>();
+  #joined: Map<string, Uint8Array> | null = null;
   #joinedBytes = 0;
   #reading = false;
   #again = false;
@@ -108,10 +108,11 @@ export class Tail {
   /** Slots of the ring as one buffer: many readers come back to one position. */
   joined(slots: readonly Slot[], dialect: Dialect): Uint8Array {
     const key = `${slots[0]?.entry.offset}+${slots.length} ${dialect.key}`;
-    let bytes = this.#joined.get(key);
+    let bytes = this.#joined?.get(key);
     if (bytes) return bytes;
     bytes = joinSlots(slots, dialect);
     if (this.#joinedBytes + bytes.byteLength <= JOINED_BYTES) {
+      this.#joined ??= new Map();
       this.#joined.set(key, bytes);
       this.#joinedBytes += bytes.byteLength;
     }
@@ -141,7 +142,7 @@ export class Tail {
   }
 
   #dropJoined(): void {
-    this.#joined.clear();
+    this.#joined = null;
     this.#joinedBytes = 0;
   }
 
