@@ -68,7 +68,8 @@ export type ApprovalResponseFrame = z.infer<typeof ApprovalResponseFrame>;
 /** Ends the turn under way, or the next one that waits. A `message` whose text is `/stop` says the same. */
 export const AbortFrame = z.object({
   type: z.enum(['abort', 'message_abort']),
-  reason: z.string().max(400).optional(),
+  /** Of a longer one the first 400 characters are kept. */
+  reason: z.string().optional(),
 });
 export type AbortFrame = z.infer<typeof AbortFrame>;
 

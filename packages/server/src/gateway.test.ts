@@ -173,20 +173,44 @@ describe('closing a gateway', () => {
     expect(device.closed?.code).toBe(4503);
   });
 
+  it('G-23 does not keep those who wait for nothing here, and takes no run any more', async () => {
+    const world = openGateway();
+    const [busy, idle, device] = [
+      await world.join({ agent_id: 'slow' }),
+      await world.join({ agent_id: 'slow' }),
+      await world.client('device'),
+    ];
+    await busy.send({ type: 'message', content: 'wait for me' });
+    const asked = world.ask('POST', '/agents/slow/runs', { body: { message: 'and for me', stream: false } });
+    await world.clock.settle();
+    const closed = world.gateway.close();
+    await world.clock.settle();
+    expect([idle, device, busy].map((client) => client.closed?.code)).toEqual([4503, 4503, undefined]);
+    const { status, headers, body } = await world.post('/agents/slow/runs', { message: 'hi' });
+    expect([status, headers.get('retry-after'), body]).toMatchObject([
+      503,
+      '5',
+      { error: { code: 'draining' } },
+    ]);
+    await world.clock.advance(2_500);
+    await closed;
+    expect((await asked.answer()).body).toMatchObject({ status: 'COMPLETED' });
+    expect(eventsOf(busy).at(-1)).toMatchObject({ type: 'response', data: { outcome: { status: 'ok' } } });
+    expect(busy.closed?.code).toBe(4503);
+  });
+
   it('stores what comes too late for it, for another server to answer', async () => {
     const world = openGateway();
-    const client = await world.join();
-    const busy = await world.join({ agent_id: 'slow' });
-    await busy.send({ type: 'message', content: 'wait for me' });
+    const client = await world.join({ agent_id: 'slow' });
+    await client.send({ type: 'message', content: 'wait for me' });
     const closed = world.gateway.close();
     await client.send({ type: 'message', content: 'hi', message_id: 'm1' });
-    expect(client.of('response')).toHaveLength(1);
-    expect(eventsOf(client)).toHaveLength(1);
+    expect(client.of('response')).toHaveLength(2);
     await world.clock.advance(3_000);
     await closed;
     const heir = openGateway({ beside: world });
     await world.clock.advance(3_000);
-    const back = await heir.join({ session_id: client.last('joined').session_id });
+    const back = await heir.join({ agent_id: 'slow', session_id: client.last('joined').session_id });
     expect(eventsOf(back).at(-1)).toMatchObject({ type: 'response', data: { message_id: 'm1' } });
   });
 });

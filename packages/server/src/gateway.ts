@@ -171,7 +171,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   });
   const channels = createChannels({ logs, journal, clock, random, limits: retention.channel });
   const consumers = createConsumers({ logs, records, clock, random, report });
-  const approvals = createApprovals({ records, journal, workers: lateWorkers, clock, random });
+  const approvals = createApprovals({ logs, records, journal, workers: lateWorkers, clock, random });
   const workers = createWorkers({
     logs,
     records,
@@ -212,6 +212,7 @@ export function createGateway(options: GatewayOptions): Gateway {
         sessions,
         approvals,
         presences,
+        workers: lateWorkers,
         feeds,
         limits,
         random,
@@ -306,6 +307,12 @@ export function createGateway(options: GatewayOptions): Gateway {
       tally,
     }),
   );
+  app.use((c, next) => {
+    if (!draining) return next();
+    c.header('retry-after', String(DRAINING.retryAfterSeconds));
+    const problem = { ...problemOf('draining', DRAINING.message), detail: DRAINING.message };
+    return Promise.resolve(c.json(problem, ERRORS.draining.status));
+  });
   app.route('/api/push/poll', poll.routes);
   app.route(
     '/',
@@ -328,7 +335,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   let edge: NodeEdge | null = null;
   const openEdge = (): NodeEdge =>
     createNodeEdge({
-      fetch: (request, env) => app.fetch(request, env as object),
+      fetch: answer,
       refuseUpgrade({ path, incoming, ...asked }) {
         const refusal = refuse(asked, incoming);
         if (refusal) return { status: 403, message: refusal };
@@ -353,10 +360,12 @@ export function createGateway(options: GatewayOptions): Gateway {
   async function close(): Promise<void> {
     draining = true;
     healthNow = null;
+    sockets.drain('idle'); // who waits for nothing here need not wait until it is over
     await workers.close(drainMs);
     poll.close();
     sockets.drain();
     await Promise.all([edge?.close(ERRORS.draining.close, 'draining'), mounts.close()]);
+    await answered(); // nobody is at the store any more when it is closed
     await sockets.settled();
     tails.close();
     sessions.close();
@@ -365,11 +374,26 @@ export function createGateway(options: GatewayOptions): Gateway {
   }
   let closing: Promise<void> | null = null;
 
+  /** Requests that are being answered; a stream counts until it has begun. */
+  const underWay = new Set<Promise<Response>>();
+  async function answered(): Promise<void> {
+    await Promise.allSettled([...underWay]);
+  }
+  async function answer(request: Request, env: unknown): Promise<Response> {
+    const response = Promise.resolve(app.fetch(request, env as object));
+    underWay.add(response);
+    try {
+      return await response;
+    } finally {
+      underWay.delete(response);
+    }
+  }
+
   return {
     fetch(request, env) {
       const incoming = incomingOf(env);
       if (incoming) mounts.note(incoming);
-      return app.fetch(request, env as object);
+      return answer(request, env);
     },
     sockets,
     upgrade: mounts.upgrade,

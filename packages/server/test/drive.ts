@@ -35,6 +35,7 @@ export function createDriveWorld(): DriveWorld {
   const journal = createJournal({ ...store, report: () => {}, retentionOf });
   const { records } = store;
   const approvals = createApprovals({
+    logs: store.logs,
     records,
     journal,
     clock,

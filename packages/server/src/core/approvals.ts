@@ -1,7 +1,9 @@
 import { type Approval, type Component, draftOf, type RunEvent, WireError } from '@continuo/protocol';
-import type { Clock, Fence, Random, Records } from '../ports.ts';
+import type { Clock, Fence, Logs, Random, Records } from '../ports.ts';
+import { may, type Principal } from './access.ts';
 import type { Journal } from './log.ts';
 import { keyOf } from './names.ts';
+import { endIdOf } from './run.ts';
 import type { Task, Workers } from './worker.ts';
 
 /** How long a question and its answer are kept, in ms: as long as a run. */
@@ -24,24 +26,36 @@ export interface Approvals {
   request(task: Task): Promise<string>;
   /**
    * The one resolver behind every door. Resolves with the answer when it is stored: the run then goes on, on some server.
-   * The same answer again resolves too. Throws `conflict` with the first answer when this is another one, and `not_found`.
+   * The same answer again resolves too. Throws `conflict` with the first answer when this is another one, and `not_found`:
+   * also for one of an agent that the asker may not use, and for one that nobody answered before its run ended.
    */
-  resolve(owner: string, approvalId: string, answer: Answer): Promise<Answer>;
+  resolve(asker: Principal, approvalId: string, answer: Answer): Promise<Answer>;
   /** Puts answers that came since into the paused run's log, each once. True when there was one. */
   tell(task: Task, component: Component, fence: Omit<Fence, 'run'>): Promise<boolean>;
 }
 
 export function createApprovals(options: {
+  readonly logs: Logs;
   readonly records: Records;
   readonly journal: Journal;
   readonly workers: () => Workers;
   readonly clock: Clock;
   readonly random: Random;
 }): Approvals {
-  const { records, journal, workers, clock, random } = options;
+  const { logs, records, journal, workers, clock, random } = options;
 
   function put(key: string, record: ApprovalRecord, ifVersion: number): Promise<number | null> {
     return records.put(key, record, { ifVersion, expiresAt: clock.now() + KEEP_MS });
+  }
+
+  /** Whether somebody may answer, or ask for the answer there is. */
+  async function isOpenTo(
+    asker: Principal,
+    { log, component, runId, answer }: ApprovalRecord,
+  ): Promise<boolean> {
+    const agentId = component.slice(component.indexOf(':') + 1);
+    if (!may(asker, 'write', 'agents', agentId)) return false;
+    return answer !== null || (await logs.find(log, endIdOf(runId))) === null;
   }
 
   return {
@@ -51,13 +65,14 @@ export function createApprovals(options: {
       return approvalId;
     },
 
-    async resolve(owner, approvalId, answer) {
-      const key = approvalId.isWellFormed() ? keyOf.approval(owner, approvalId) : null;
+    async resolve(asker, approvalId, answer) {
+      const key = approvalId.isWellFormed() ? keyOf.approval(asker.user, approvalId) : null;
       for (let tries = 0; tries < TRIES; tries++) {
         const stored = key === null ? null : await records.get(key);
-        if (key === null || !stored)
+        const record = stored?.value as ApprovalRecord | undefined;
+        if (key === null || !stored || !record || !(await isOpenTo(asker, record))) {
           throw new WireError('not_found', `There is no approval "${approvalId}" to answer.`);
-        const record = stored.value as ApprovalRecord;
+        }
         const { log, component, answer: first } = record;
         if (first && first.approved !== answer.approved) {
           throw new WireError('conflict', 'This approval has another answer already: the first one counts.', {

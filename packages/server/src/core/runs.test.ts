@@ -38,6 +38,7 @@ function createWorld(): World {
     },
     async cancel() {},
     active: 0,
+    isActive: () => false,
     async close() {},
   };
   const retentionOf = (): { maxEntries: number; maxBytes: number } => ({ maxEntries: 1e6, maxBytes: 1e9 });

@@ -43,6 +43,7 @@ const BUSY: Workers = {
   announce: (_log, _component, add) => add(),
   async cancel() {},
   active: 0,
+  isActive: () => false,
   async close() {},
 };
 
@@ -225,9 +226,9 @@ describe('submitting a message', () => {
     const { session } = await open();
     const send = (number: number): Promise<unknown> =>
       sessions.submit(session, { content: 'hi', messageId: `m${number}`, source: 'cli' });
-    for (const number of range(1, 32)) await send(number);
-    await expect(send(33)).rejects.toMatchObject({ code: 'inbox_full' });
-    expect((await sessions.state(session.log)).offset).toBe(32);
+    for (const number of range(1, 33)) await send(number); // the first is under way, or about to be
+    await expect(send(34)).rejects.toMatchObject({ code: 'inbox_full' });
+    expect((await sessions.state(session.log)).offset).toBe(33);
     await expect(send(7)).resolves.toEqual({ messageId: 'm7' }); // it waits already
   });
 
@@ -238,8 +239,8 @@ describe('submitting a message', () => {
       sessions.submit(session, { content: 'hi', messageId: `m${number}`, source: 'cli' }),
     );
     const outcomes = await Promise.allSettled(sent);
-    expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(32);
-    expect((await sessions.state(session.log)).offset).toBe(32);
+    expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(33);
+    expect((await sessions.state(session.log)).offset).toBe(33);
   });
 });
 

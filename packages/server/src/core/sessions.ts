@@ -13,6 +13,8 @@ const KEEP_MS = 24 * 3_600_000;
 const TOUCH_MS = 3_600_000;
 /** What was folded since the last checkpoint and makes a new one worth its write: whoever comes next reads less. */
 const CHECKPOINT = { entries: 5_000, bytes: 4 * 1024 * 1024 };
+/** Turns of a session that may wait for a person. */
+const MAX_PAUSED = 100;
 /** Bytes of session states kept in memory, and how long one that nobody asks for stays, in ms. */
 const CACHE_BYTES = 64 * 1024 * 1024;
 const CACHE_MS = 60_000;
@@ -315,12 +317,11 @@ export function createSessions(options: SessionsOptions): Sessions {
       inTurn(session.log, async () => {
         const { state } = await fold(session.log);
         if (state.messages.some((message) => message.messageId === messageId)) return { messageId }; // also when it was trimmed
-        if (state.queue.length + state.paused.length >= inbox) {
-          throw new WireError(
-            'inbox_full',
-            `${inbox} messages of this session wait for their turn. Send it again later.`,
-          );
-        }
+        // The first of the queue is under way, or about to be.
+        if (state.queue.length > inbox)
+          throw inboxFull(`${inbox} messages of this session wait for their turn`);
+        if (state.paused.length >= MAX_PAUSED)
+          throw inboxFull(`${MAX_PAUSED} turns of this session wait for a person's answer`);
         const data = { messageId, runId: `run_${random.id()}`, content, ...(metadata && { metadata }) };
         await workers().announce(session.log, session.component, () =>
           journal.append(session.log, [{ id: `msg:${messageId}`, type: 'message', data, source }]),
@@ -363,4 +364,8 @@ export function createSessions(options: SessionsOptions): Sessions {
       stopSweep();
     },
   };
+}
+
+function inboxFull(problem: string): WireError {
+  return new WireError('inbox_full', `${problem}. Send it again later.`);
 }

@@ -66,6 +66,7 @@ export interface Workers {
   cancel(run: Pick<Task, 'log' | 'component' | 'runId'>, reason: string): Promise<void>;
   /** Logs worked on here. */
   readonly active: number;
+  isActive(log: string): boolean;
   /** No new work; what is under way may end until the deadline, then it ends `interrupted`. */
   close(drainMs: number): Promise<void>;
 }
@@ -371,6 +372,7 @@ export function createWorkers(options: WorkersOptions): Workers {
     get active() {
       return active.size;
     },
+    isActive: (log) => active.has(log),
 
     async close(drainMs) {
       closed = true;

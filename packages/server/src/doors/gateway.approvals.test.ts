@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { eventsOf, openGateway, type TestGateway, TWO_PEOPLE, ALICE, BOB } from '../../test/gateway.ts';
-import { only } from '../../test/pick.ts';
+import { only, range } from '../../test/pick.ts';
 import type { TestSocket } from '../../test/socket.ts';
 
 /** What happened, in short. */
@@ -166,6 +166,28 @@ describe('an approval', () => {
     expect(storyOf(alice)).toEqual(ASKED);
   });
 
+  it('G-19 of a turn that was aborted is gone: nobody is told that it was answered', async () => {
+    const world = openGateway();
+    const { client, approvalId } = await asked(world);
+    await client.send({ type: 'abort' });
+    await client.send({ type: 'approval_response', approval_id: approvalId, approved: true });
+    expect(client.last('error').code).toBe('not_found');
+    expect(client.of('approval_resolved')).toEqual([]);
+  });
+
+  it('L-15 is not for a token that may not use its agent', async () => {
+    const tokens = [
+      { token: ALICE, subject: 'alice' },
+      { token: BOB, subject: 'alice', agents: ['echo'] },
+    ];
+    const world = openGateway({ tokens });
+    const { client, approvalId } = await asked(world, 'jump', ALICE);
+    const narrow = await world.join({ agent_id: 'echo', token: BOB });
+    await narrow.send({ type: 'approval_response', approval_id: approvalId, approved: true });
+    expect(narrow.last('error').code).toBe('not_found');
+    expect(storyOf(client)).toEqual(ASKED);
+  });
+
   it('G-19 cannot be answered before a join', async () => {
     const { socket } = openGateway();
     const client = await socket('/');
@@ -173,11 +195,17 @@ describe('an approval', () => {
     expect(client.last('error').code).toBe('bad_request');
   });
 
-  it('G-16 a session has at most as many turns paused as may wait', async () => {
-    const world = openGateway({ limits: { inbox: 2 } });
-    const { client } = await asked(world);
-    for (const message_id of ['m2', 'm3']) await client.send({ type: 'message', content: 'run', message_id });
-    expect(client.of('error').map(({ code }) => code)).toEqual(['inbox_full']);
+  it('G-16 paused turns are not in the way of others, up to a hundred of them', async () => {
+    const world = openGateway();
+    const client = await world.join({ agent_id: 'clerk' });
+    for (const number of range(1, 101)) {
+      await client.send({ type: 'message', content: 'run', message_id: `m${number}` });
+    }
+    expect(approvalsOf(client)).toHaveLength(100);
+    expect(only(client.of('error'))).toMatchObject({
+      code: 'inbox_full',
+      message: expect.stringContaining('wait for a person'),
+    });
   });
 
   it('R-1 of a run with its own log pauses and ends it likewise', async () => {

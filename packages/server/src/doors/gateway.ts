@@ -20,12 +20,13 @@ import {
   type SnapshotFrame,
   WireError,
 } from '@continuo/protocol';
-import { demand } from '../core/access.ts';
+import { demand, type Principal } from '../core/access.ts';
 import type { Approvals } from '../core/approvals.ts';
 import { type Feed, type Feeds, WATERMARK_BYTES } from '../core/feed.ts';
 import type { Presences } from '../core/presence.ts';
 import type { SessionState } from '../core/session.ts';
 import type { Session, SessionNow, Sessions } from '../core/sessions.ts';
+import type { Workers } from '../core/worker.ts';
 import type { Limits } from '../limits.ts';
 import type { Random, Report } from '../ports.ts';
 import { gatewayDialects } from './dialects.ts';
@@ -49,6 +50,7 @@ export interface GatewayDoorOptions {
   readonly limits: Limits;
   readonly random: Random;
   readonly report: Report;
+  workers(): Workers;
   findComponent(id: string): Component | undefined;
   health(): Health;
 }
@@ -57,6 +59,8 @@ interface Conversation {
   readonly connection: Connection;
   clientId: string;
   session: Session | null;
+  /** Who joined it. */
+  principal: Principal | null;
   feed: Feed | null;
   /** What its entering the session is undone with. */
   leaving: readonly (() => void)[];
@@ -68,7 +72,8 @@ interface Conversation {
 const STOP = '/stop';
 
 export function createGatewayDoor(options: GatewayDoorOptions): SocketProtocol<Conversation> {
-  const { sessions, approvals, presences, feeds, limits, random, report, findComponent, health } = options;
+  const { sessions, approvals, presences, feeds, limits, random, report, workers, findComponent, health } =
+    options;
   const policy = {
     max_payload: limits.maxPayloadBytes,
     max_buffered_bytes: WATERMARK_BYTES,
@@ -82,10 +87,11 @@ export function createGatewayDoor(options: GatewayDoorOptions): SocketProtocol<C
     conversation.feed = null;
     conversation.leaving = [];
     conversation.session = null;
+    conversation.principal = null;
   }
 
   function sessionOf({ session }: Conversation): Session {
-    if (!session) throw new WireError('bad_request', 'Join an agent first: send "join" with its agent_id.');
+    if (!session) throw notJoined();
     return session;
   }
 
@@ -112,6 +118,7 @@ export function createGatewayDoor(options: GatewayDoorOptions): SocketProtocol<C
     exit(conversation);
     conversation.clientId = shake.clientId ?? conversation.clientId;
     conversation.session = session;
+    conversation.principal = principal;
     const leavePresence = presences.enter(agentId, principal.user, conversation.clientId);
     conversation.leaving = [sessions.view(session), leavePresence];
     const { named, total } = await presences.list(agentId, principal);
@@ -218,10 +225,10 @@ export function createGatewayDoor(options: GatewayDoorOptions): SocketProtocol<C
     { approval_id, approved, note }: ApprovalResponseFrame,
     request: Answered,
   ): Promise<void> {
-    const { owner } = sessionOf(conversation);
-    const { connection, clientId: by } = conversation;
+    const { connection, clientId: by, principal } = conversation;
+    if (!principal) throw notJoined();
     const answer = { approved, by, ...(note !== undefined && { note }) };
-    const first = await approvals.resolve(owner, approval_id, answer);
+    const first = await approvals.resolve(principal, approval_id, answer);
     connection.send({ type: 'approval_resolved', approval_id, ...first, ...request });
   }
 
@@ -254,16 +261,22 @@ export function createGatewayDoor(options: GatewayDoorOptions): SocketProtocol<C
         connection,
         clientId: `cli_${random.id()}`,
         session: null,
+        principal: null,
         feed: null,
         leaving: [],
         closed: false,
       };
     },
+    isBusy: ({ session }) => session !== null && workers().isActive(session.log),
     closed(conversation) {
       conversation.closed = true;
       exit(conversation);
     },
   };
+}
+
+function notJoined(): WireError {
+  return new WireError('bad_request', 'Join an agent first: send "join" with its agent_id.');
 }
 
 /** The questions of paused turns that nobody has answered. */

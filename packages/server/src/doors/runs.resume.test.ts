@@ -93,8 +93,15 @@ describe('resuming a run that is under way', () => {
 
   it('R-6 before it has begun waits for it', async () => {
     const puppet = createPuppet('puppet');
-    const world = openGateway({ agents: [puppet.component] });
-    await world.gateway.close(); // it takes runs, and drives none
+    const world = openGateway({
+      agents: [puppet.component],
+      // It takes runs, and drives none: no lease is ever given to it.
+      through: (store) =>
+        interceptStore(store, async (call, go) => {
+          if (call.key.startsWith('lease/')) await new Promise(() => {});
+          return go();
+        }),
+    });
     const { body } = await world.post('/agents/puppet/runs', {
       message: 'hi',
       background: true,

@@ -48,6 +48,8 @@ export interface SocketProtocol<State> {
   readonly path: string;
   readonly rows: Readonly<Record<string, Row<State>>>;
   open(connection: Connection): State;
+  /** Whether it waits for what is under way here. Default: it does not. */
+  isBusy?(state: State): boolean;
   closed(state: State): Promise<void> | void;
 }
 
@@ -134,8 +136,8 @@ export interface SocketDoor {
   /** Whether a path takes sockets. */
   has(path: string): boolean;
   open(peer: Peer, request: SocketRequest): Inbound;
-  /** Tells every client when to come back, each another time, and closes its socket. */
-  drain(): void;
+  /** Tells every client, or those that wait for nothing here, when to come back, each another time, and closes its socket. */
+  drain(which?: 'all' | 'idle'): void;
   readonly size: number;
   /** Bytes that all clients together have not taken yet. Looks at every socket. */
   readonly bufferedBytes: number;
@@ -157,7 +159,7 @@ export interface SocketDoorOptions {
 /** Owns every socket: frames in order, their checks, errors in one form, a bound on what waits. */
 export function createSocketDoor(options: SocketDoorOptions): SocketDoor {
   const { protocols, authenticate, limits, clock, random, report, onError } = options;
-  const open = new Set<Connection>();
+  const open = new Map<Connection, () => boolean>();
   const byPath = new Map(protocols.map((protocol) => [protocol.path, protocol]));
 
   /** The path on which a type of frame is spoken, if not on this one. */
@@ -183,8 +185,8 @@ export function createSocketDoor(options: SocketDoorOptions): SocketDoor {
       const protocol = byPath.get(request.path);
       if (!protocol) throw new Error(`no door at ${request.path}`);
       const connection = new Connection(peer, request.credential, { authenticate, clock, onError });
-      open.add(connection);
-      return new SocketInbound(connection, protocol, request, {
+      open.set(connection, () => false);
+      const inbound = new SocketInbound(connection, protocol, request, {
         limits,
         clock,
         report,
@@ -195,9 +197,12 @@ export function createSocketDoor(options: SocketDoorOptions): SocketDoor {
           left(done);
         },
       });
+      open.set(connection, () => inbound.isBusy);
+      return inbound;
     },
-    drain() {
-      for (const connection of open) {
+    drain(which = 'all') {
+      for (const [connection, isBusy] of [...open]) {
+        if (which === 'idle' && isBusy()) continue;
         const retryAfterMs = Math.round(GOAWAY_MIN_MS + random.next() * (GOAWAY_SPREAD_MS - GOAWAY_MIN_MS));
         connection.send({ type: 'goaway', retry_after_ms: retryAfterMs });
         connection.close('draining');
@@ -208,7 +213,7 @@ export function createSocketDoor(options: SocketDoorOptions): SocketDoor {
     },
     get bufferedBytes() {
       let bytes = 0;
-      for (const { peer } of open) bytes += peer.bufferedBytes;
+      for (const { peer } of open.keys()) bytes += peer.bufferedBytes;
       return bytes;
     },
   };
@@ -262,6 +267,10 @@ class SocketInbound implements Inbound {
   #dropDeadline(): void {
     this.#stopDeadline?.();
     this.#stopDeadline = null;
+  }
+
+  get isBusy(): boolean {
+    return this.#protocol.isBusy?.(this.#state) ?? false;
   }
 
   receive(text: string): void {
