@@ -114,6 +114,18 @@ describe('making a gateway', () => {
   });
 });
 
+describe('the health of a gateway', () => {
+  it('G-22 is computed once a second, however often it is asked for', async () => {
+    const { get, join, clock } = openGateway();
+    const before = (await get('/health')).body;
+    await clock.advance(900);
+    await join();
+    expect((await get('/health')).body).toEqual(before);
+    await clock.advance(100);
+    expect((await get('/health')).body).toMatchObject({ uptime: 1, clients: 1, sessions: 1 });
+  });
+});
+
 describe('closing a gateway', () => {
   it('says so to whoever asks, and takes as long as what is under way', async () => {
     const world = openGateway();

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { openGateway, type TestGateway } from '../../test/gateway.ts';
+import { interceptStore } from '../../test/intercept.ts';
 import { nth, only, range } from '../../test/pick.ts';
 import { createPuppet, type PuppetRun } from '../../test/puppet.ts';
 import type { TestStream } from '../../test/stream.ts';
