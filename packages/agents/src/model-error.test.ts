@@ -46,7 +46,7 @@ describe('what a failed request means', () => {
     const fault = faultWith(error);
     expect(fault.error.message).toContain(sentence);
     expect(fault.passing).toBe(passing);
-    expect(fault.error.cause).toBe(error);
+    expect(fault.error.cause).toMatchObject({ message: error.message, status: error.statusCode });
   });
 
   it('is said with the address to look at where nobody answers', () => {
@@ -64,6 +64,23 @@ describe('what a failed request means', () => {
     ['a word', false],
   ])('of an error in the stream is known by its words: %o', (error, passing) => {
     expect(faultWith(error).passing).toBe(passing);
+  });
+
+  it('of an answer of 200 that was cut is that it was cut', () => {
+    const cause = new TypeError('terminated');
+    const error = new APICallError({
+      message: 'cut',
+      url: '',
+      requestBodyValues: {},
+      statusCode: 200,
+      isRetryable: true,
+      cause,
+    });
+    expect(faultWith(error)).toMatchObject({
+      passing: true,
+      error: { message: expect.stringContaining('reached') },
+    });
+    expect(faultWith(error, true).error.message).toContain('broke off');
   });
 
   it.each([
