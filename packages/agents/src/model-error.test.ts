@@ -50,8 +50,9 @@ describe('what a failed request means', () => {
   });
 
   it('is said with the address to look at where nobody answers', () => {
-    expect(faultWith(new TypeError('fetch failed')).error.message).toBe(
-      'The model endpoint cannot be reached: fetch failed. Check OPENAI_BASE_URL and whether it runs.',
+    const { error } = faultWith(new TypeError('fetch failed: 10.0.0.7:8000'));
+    expect(error.message).toBe(
+      'The model endpoint cannot be reached. Check OPENAI_BASE_URL and whether it runs.',
     );
   });
 
@@ -64,6 +65,12 @@ describe('what a failed request means', () => {
     ['a word', false],
   ])('of an error in the stream is known by its words: %o', (error, passing) => {
     expect(faultWith(error).passing).toBe(passing);
+  });
+
+  it('is for the log alone where it is a bug', () => {
+    const { error } = faultWith(new RangeError('x is not y'));
+    expect(error.message).toBe('The model "m-1" could not be asked. The server has noted why.');
+    expect(error.cause).toMatchObject({ name: 'RangeError', message: 'x is not y' });
   });
 
   it('of an answer of 200 that was cut is that it was cut', () => {

@@ -97,7 +97,8 @@ function sentenceOf(
   const { model, begun, broke, retryAfterMs } = terms;
   const quote = quoteOf(words, terms.secrets);
   const shown = status ?? code;
-  const said = quote && `: ${quote}`;
+  // What the process itself ran into, with its addresses, is for the log: only an endpoint's words are told.
+  const said = quote && !broke ? `: ${quote}` : '';
   if (status === 401 || status === 403 || code === 'invalid_api_key') {
     return `The model endpoint refused the API key (${shown}). Check OPENAI_API_KEY.`;
   }
@@ -113,10 +114,10 @@ function sentenceOf(
   }
   if (begun) return `The model's answer broke off${said}. Send the message again.`;
   if (status !== null && status < 500) return `The model endpoint refused the request (${status})${said}.`;
-  if (broke) return `The model endpoint cannot be reached${said}. Check OPENAI_BASE_URL and whether it runs.`;
+  if (broke) return `The model endpoint cannot be reached. Check OPENAI_BASE_URL and whether it runs.`;
   if (status !== null || code)
     return `The model endpoint failed (${shown})${said}. Send the message again later.`;
-  return `The model "${model}" could not be asked${said}.`;
+  return `The model "${model}" could not be asked. The server has noted why.`;
 }
 
 function factsOf(error: unknown): Facts {
