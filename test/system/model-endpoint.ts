@@ -12,9 +12,11 @@ export interface ModelRequest {
   /** A comment, as endpoints send while a model thinks. */
   comment(): void;
   /** Ends the answer in good order. */
-  finish(): void;
+  finish(reason?: 'stop' | 'length'): void;
   /** Ends the response as it stands. */
   end(): void;
+  /** Answers 200 with something that is no stream of events. */
+  page(type: string, body: string): void;
   /** Answers with a status and an error instead of a stream. */
   refuse(
     status: number,
@@ -63,9 +65,13 @@ export async function openModelEndpoint(answer: (request: ModelRequest) => void)
       event,
       comment: () => write(': thinking\n\n'),
       end: () => response.end('data: [DONE]\n\n'),
-      finish() {
-        chunk({}, 'stop');
+      finish(reason = 'stop') {
+        chunk({}, reason);
         response.end('data: [DONE]\n\n');
+      },
+      page(type, body) {
+        response.writeHead(200, { 'content-type': type });
+        response.end(body);
       },
       refuse(status, error, headers = {}) {
         response.writeHead(status, { 'content-type': 'application/json', ...headers });

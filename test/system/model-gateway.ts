@@ -1,6 +1,7 @@
 import type { ClientEvent } from '@continuo/client';
 import type { Component } from '@continuo/protocol';
 import { createGateway, createMemoryStore, systemClock, systemRandom } from '@continuo/server';
+import { inspect } from 'node:util';
 import { z } from 'zod';
 import { openRawSocket } from './raw-socket.ts';
 import { watch } from './viewer.ts';
@@ -16,12 +17,16 @@ export interface Turn {
 /** A gateway with one agent, and a person at it. */
 export interface ModelGateway {
   readonly events: readonly ClientEvent[];
+  /** What the server's log was given, as it would be printed. */
+  readonly reports: readonly string[];
   /** Sends a message and waits for its final answer. */
   ask(content: string): Promise<Turn>;
   /** Sends a message. */
   send(content: string): Promise<string>;
   /** Waits for the final answer number `count`, from 1. */
   final(count: number): Promise<Turn>;
+  /** Lets the agent do what it asked for last. */
+  approve(): Promise<void>;
   /** Stops the turn under way; returns `performance.now()` when that was asked. */
   abort(): Promise<number>;
   /** The content of all events of a type. */
@@ -39,7 +44,13 @@ const TURN_MS = 30_000;
 
 export async function openModelGateway(agent: Component): Promise<ModelGateway> {
   const store = createMemoryStore({ clock: systemClock, random: systemRandom });
-  const gateway = createGateway({ agents: [agent], store, drainMs: 0 });
+  const reports: string[] = [];
+  const gateway = createGateway({
+    agents: [agent],
+    store,
+    drainMs: 0,
+    report: (problem, error) => void reports.push(`${problem}: ${inspect(error, { depth: 20 })}`),
+  });
   const { url, port } = await gateway.listen({ port: 0 });
   const { client, events } = watch({ url, agentId: agent.id });
   await client.connect();
@@ -66,11 +77,17 @@ export async function openModelGateway(agent: Component): Promise<ModelGateway> 
 
   return {
     events,
+    reports,
     send,
     final,
     async ask(content) {
       await send(content);
       return final(sent);
+    },
+    async approve() {
+      await until('a question', TURN_MS, () => client.pending.length > 0);
+      const [asked] = client.pending;
+      if (asked) await client.approve(asked.approval_id, true);
     },
     async abort() {
       const socket = await openRawSocket({ port, path: '/' });

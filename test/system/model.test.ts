@@ -168,6 +168,11 @@ it('G-9 an error inside a stream ends the turn with what was said, and shows no 
     status: 'error',
     reason: "The model's answer broke off: upstream of [key] gone. Send the message again.",
   });
+  expect(gateway.reports).toHaveLength(1);
+  expect(gateway.reports[0]).toMatch(
+    /^the agent "plain" in run \S+ failed: ModelError: .*cause.*upstream of \[key\]/s,
+  );
+  expect(String(gateway.reports)).not.toContain(KEY);
   expect(endpoint.requests).toHaveLength(1);
   expect(endpoint.requests[0]?.headers.authorization).toBe(`Bearer ${KEY}`);
 });
@@ -189,7 +194,11 @@ it('G-9 a 429 is waited out as Retry-After says, and the turn is answered', asyn
 });
 
 it.each([
-  [401, 'Incorrect API key provided', 'The model endpoint refused the API key (401). Check OPENAI_API_KEY.'],
+  [
+    401,
+    `Incorrect API key provided: ${KEY}`,
+    'The model endpoint refused the API key (401). Check OPENAI_API_KEY.',
+  ],
   [
     404,
     'no such model',
@@ -201,6 +210,82 @@ it.each([
   const gateway = await gatewayOf(plain());
   expect(await gateway.ask('go')).toEqual({ content: '', status: 'error', reason });
   expect(mock.getRequests()).toHaveLength(1);
+  expect(gateway.reports).toHaveLength(1);
+  expect(gateway.reports[0]).toMatch(new RegExp(`\\[cause\\].*status: ${status}`, 's'));
+  expect(gateway.reports[0]).toContain(message.replace(KEY, '[key]'));
+  expect(JSON.stringify([gateway.reports, gateway.events])).not.toContain(KEY);
+});
+
+it('G-9 a 502 ends the turn after three tries; the log has what the endpoint said', async () => {
+  const endpoint = await endpointOf((request) =>
+    request.refuse(502, { message: `no upstream for ${KEY}` }, { 'retry-after': '0' }),
+  );
+  const gateway = await gatewayOf(plain());
+  expect(await gateway.ask('go')).toMatchObject({
+    status: 'error',
+    reason: expect.stringContaining('(502)'),
+  });
+  expect(endpoint.requests).toHaveLength(3);
+  expect(gateway.reports).toHaveLength(1);
+  expect(gateway.reports[0]).toMatch(/\[cause\].*no upstream for \[key\].*status: 502/s);
+  expect(JSON.stringify([gateway.reports, gateway.events])).not.toContain(KEY);
+});
+
+it.each([
+  ['a web page', 'text/html', '<!doctype html><title>Welcome</title>'],
+  ['a JSON object', 'application/json', '{"detail":"Welcome"}'],
+  ['a word', 'text/plain', 'Welcome'],
+])(
+  'G-9 an endpoint that answers with %s ends the turn at once with what to look at',
+  async (_what, type, body) => {
+    const endpoint = await endpointOf((request) => request.page(type, body));
+    const gateway = await gatewayOf(plain());
+    expect(await gateway.ask('go')).toEqual({
+      content: '',
+      status: 'error',
+      reason:
+        'The model endpoint does not speak the protocol of OpenAI. Check OPENAI_BASE_URL: often its /v1 is missing.',
+    });
+    expect(endpoint.requests).toHaveLength(1);
+    expect(gateway.reports[0]).toMatch(/\[cause\].*Welcome/s);
+  },
+);
+
+it('G-9 an answer that was cut at its longest is an answer, and the log says so', async () => {
+  await endpointOf((request) => {
+    request.say('half of');
+    request.finish('length');
+  });
+  const gateway = await gatewayOf(plain());
+  expect(await gateway.ask('go')).toEqual({ content: 'half of', status: 'ok', reason: '' });
+  expect(gateway.reports).toEqual([
+    expect.stringMatching(
+      /^a report of the agent "plain" in run \S+: Error: The answer of the model "m-1" was cut/,
+    ),
+  ]);
+});
+
+it('G-9 an agent around a model that asks a person goes on without saying anything twice', async () => {
+  const endpoint = await endpointOf((request) => {
+    request.say('Ready.');
+    request.finish();
+  });
+  const inner = plain();
+  const gateway = await gatewayOf({
+    ...inner,
+    async *run(context) {
+      yield* inner.run(context);
+      if (context.approvals.length === 0) {
+        yield { type: 'approval.requested', callId: 'c1', name: 'go', args: {} };
+      } else yield { type: 'text.delta', text: ' Gone.' };
+    },
+  });
+  await gateway.send('go');
+  await gateway.approve();
+  expect(await gateway.final(1)).toEqual({ content: 'Ready. Gone.', status: 'ok', reason: '' });
+  expect(gateway.contents('token_stream')).toEqual(['Ready.', ' Gone.']);
+  expect(gateway.contents('stream_end')).toEqual(['Ready.', 'Ready. Gone.']);
+  expect(endpoint.requests).toHaveLength(1);
 });
 
 it('G-9 an endpoint that is not there ends the turn after three tries with what to do', async () => {
@@ -229,6 +314,8 @@ it.each<[string, (request: ModelRequest) => void, string]>([
   });
   await until('the request is closed', 2_000, () => endpoint.requests[0]?.closedAt !== null);
   expect(endpoint.requests).toHaveLength(1);
+  expect(gateway.reports).toHaveLength(1);
+  expect(gateway.reports[0]).toMatch(/\[cause\]: Error: (There was no response|The response fell silent)/);
 });
 
 it('G-9 an endpoint that only sends keep-alives while its model thinks is no hang', async () => {

@@ -144,6 +144,59 @@ describe('a run that starts over', () => {
   });
 });
 
+describe('a run that goes on after a pause', () => {
+  const asking = (): ReturnType<typeof scripted> =>
+    scripted(
+      [...text('First.'), call('c1', 'double', { n: 2 }), finish('tool-calls')],
+      [...text('Second.'), finish()],
+    );
+
+  it('L-9 says nothing twice', async () => {
+    const model = asking();
+    const agent = agentOf({ model, tools: [double] });
+    const world = createRunWorld();
+    await world.start(agent).done;
+    const again = world.resume(agent);
+    await again.done;
+    expect(again.events).toEqual([]);
+    expect(model.doStreamCalls).toHaveLength(2);
+  });
+
+  it('L-9 shows only what is new, as the rest of what it said', async () => {
+    const model = scripted(
+      [...text('First.'), call('c1', 'double', { n: 2 }), finish('tool-calls')],
+      [NEVER],
+      [...text('Second.'), call('c2', 'double', { n: 3 }), finish('tool-calls')],
+      [finish()],
+    );
+    const agent = agentOf({ model, tools: [double] });
+    const world = createRunWorld();
+    const first = world.start(agent);
+    await world.clock.settle();
+    first.abandon();
+    const second = world.resume(agent);
+    await second.done;
+    expect(second.events).toEqual([
+      { type: 'text.delta', text: '\n\nSecond.' },
+      { type: 'tool.started', callId: 'c2', name: 'double', args: { n: 3 } },
+      { type: 'tool.completed', callId: 'c2', name: 'double', result: { doubled: 6 } },
+      { type: 'text.completed', text: 'First.\n\nSecond.' },
+    ]);
+    expect(model.doStreamCalls[2]?.prompt.at(-1)).toMatchObject({ content: [{ toolCallId: 'c1' }] });
+  });
+
+  it('L-9 and then starts over shows all of it again', async () => {
+    const agent = agentOf({ model: asking(), tools: [double] });
+    const world = createRunWorld();
+    const first = world.start(agent);
+    await first.done;
+    await world.resume(agent).done;
+    const third = world.start(agent);
+    await third.done;
+    expect(third.events).toEqual(first.events);
+  });
+});
+
 describe('an abort', () => {
   it('ends the request, and the run at once', async () => {
     const model = scripted([...text('half'), NEVER]);

@@ -124,6 +124,29 @@ describe('a tool call', () => {
     });
   });
 
+  it('that throws the key shows it to nobody', async () => {
+    const key = 'my-own-key';
+    const leaky = defineTool({
+      name: 'leaky',
+      description: 'Leaks.',
+      input: z.object({}),
+      run() {
+        throw new Error(`${'x'.repeat(1_995)} ${key} was refused`);
+      },
+    });
+    const model = scripted([call('c1', 'leaky', {}), finish('tool-calls')], [finish()]);
+    const world = createRunWorld();
+    const agent = createAgent(
+      { id: 'a', name: 'A', instructions: '', model, tools: [leaky] },
+      { ...EDGE, env: { OPENAI_API_KEY: key } },
+    );
+    const run = world.start(agent);
+    await run.done;
+    const seen = JSON.stringify([run.events, model.doStreamCalls[1]?.prompt, [...world.stored]]);
+    expect(seen).toContain('x [key');
+    expect(seen).not.toContain('my-o');
+  });
+
   it('keeps its own result where an endpoint gives the same id twice', async () => {
     const model = scripted(
       [call('0', 'double', { n: 1 }), finish('tool-calls')],

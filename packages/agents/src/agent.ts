@@ -1,6 +1,7 @@
 import type { AgentOutput, AgentRunner, Component, RunContext } from '@continuo/protocol';
 import { askModel } from './ask.ts';
 import { type Environment, type ModelObject, modelOf } from './model.ts';
+import { ModelError } from './model-error.ts';
 import { messagesOf, promptOf } from './prompt.ts';
 import { callsOf, type Step, textOfStep } from './step.ts';
 import { type Emit, together } from './together.ts';
@@ -58,7 +59,8 @@ export function createAgent(options: AgentOptions, edge: AgentEdge): Component {
 
 /**
  * One request to the model a step, until it asks for no more tools. Each finished step and each finished tool call is
- * stored: a run that starts over reads them back, shows their text and their calls again, and goes on with the next.
+ * stored: a run that starts over reads them back, shows their text and their calls again, and goes on with the next. One
+ * that continues after a pause reads them back in silence: what was shown stands.
  */
 function runnerOf(options: AgentOptions, { env, now }: AgentEdge): AgentRunner {
   const { id, instructions, model, maxSteps = 20, stallMs = 60_000 } = options;
@@ -75,32 +77,39 @@ function runnerOf(options: AgentOptions, { env, now }: AgentEdge): AgentRunner {
       for (let index = 0; index < maxSteps; index++) {
         const before = said;
         /** The run's text is one: what a step says stands apart from what was said before. */
-        const say = async (emit: Emit, words: string): Promise<void> => {
+        const add = (words: string): string => {
           const text = said === before && /\S$/.test(before) ? `\n\n${words}` : words;
           said += text;
-          await emit.send({ type: 'text.delta', text });
+          return text;
         };
+        const say = (emit: Emit, words: string): Promise<void> =>
+          emit.send({ type: 'text.delta', text: add(words) });
+        let isNew = false;
         const step = yield* together<Step>(signal, async (emit) => {
-          let isNew = false;
           const answer = await context.once(`step:${index}`, () => {
             isNew = true;
             const question = { source, instructions, messages, tools, stallMs, takenIds, context, signal };
             return askModel({ ...question, emit, now, say: (words) => say(emit, words) });
           });
           const text = textOfStep(answer);
-          if (!isNew && text) await say(emit, text);
+          if (!isNew && text) {
+            if (context.continues) add(text);
+            else await say(emit, text);
+          }
           return answer;
         });
         const calls = callsOf(step);
         if (calls.length === 0) {
-          if (said) yield { type: 'text.completed', text: said };
+          if (said && (isNew || !context.continues)) yield { type: 'text.completed', text: said };
           return;
         }
         for (const { callId } of calls) takenIds.add(callId);
-        const outcomes = yield* together(signal, (emit) => runCalls(calls, { tools, context, signal, emit }));
+        const outcomes = yield* together(signal, (emit) =>
+          runCalls(calls, { tools, secrets: source.secrets, context, signal, emit }),
+        );
         messages.push(...messagesOf(step, outcomes));
       }
-      throw new Error(
+      throw new ModelError(
         `The agent "${id}" did not come to an end within ${maxSteps} steps. Raise its maxSteps, or ask for less at once.`,
       );
     } finally {

@@ -102,6 +102,19 @@ describe('a request that fails before anything came', () => {
   });
 });
 
+describe('an answer that was cut at its longest', () => {
+  it('is an answer, and the server is told once', async () => {
+    const model = scripted([...text('half of'), finish('length')]);
+    const { world, texts, error } = await runOf({ model });
+    expect([texts, error]).toEqual([['half of'], null]);
+    expect(world.reports.map(String)).toEqual([
+      'Error: The answer of the model "scripted" was cut at its longest (finish_reason "length").',
+    ]);
+    await world.start(agentOf({ model })).done; // reads it back
+    expect(world.reports).toHaveLength(1);
+  });
+});
+
 describe('an answer that breaks off', () => {
   it('fails the run; what was said stays said', async () => {
     const model = scripted([...text('half of'), new Error('upstream gone')], HELLO);

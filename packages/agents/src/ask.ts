@@ -68,7 +68,7 @@ async function requestStep(question: Question, answer: { begun: boolean }): Prom
       await context.sleep(stallMs / LOOKS);
       if (over) return;
     }
-    stall.reject(stallError(stallMs));
+    stall.reject(stallError(stallMs, heard));
   }
   async function pass(work: Promise<void>): Promise<void> {
     sending = true;
@@ -135,6 +135,7 @@ async function requestStep(question: Question, answer: { begun: boolean }): Prom
               'The model endpoint withheld the answer (content filter). Ask in other words.',
             );
           }
+          if (part.finishReason === 'length') context.report(cutError(source.name));
           return { parts: parts.list };
         default:
       }
@@ -144,6 +145,11 @@ async function requestStep(question: Question, answer: { begun: boolean }): Prom
     over = true;
     request.abort();
   }
+}
+
+/** The run is answered all the same: what the model said stands. */
+function cutError(model: string): Error {
+  return new Error(`The answer of the model "${model}" was cut at its longest (finish_reason "length").`);
 }
 
 async function emitAll(events: readonly AgentOutput[], emit: Emit): Promise<void> {

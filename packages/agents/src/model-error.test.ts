@@ -46,12 +46,13 @@ describe('what a failed request means', () => {
     const fault = faultWith(error);
     expect(fault.error.message).toContain(sentence);
     expect(fault.passing).toBe(passing);
-    expect(fault.error.cause).toBe(error);
+    expect(fault.error.cause).toMatchObject({ message: error.message, status: error.statusCode });
   });
 
   it('is said with the address to look at where nobody answers', () => {
-    expect(faultWith(new TypeError('fetch failed')).error.message).toBe(
-      'The model endpoint cannot be reached: fetch failed. Check OPENAI_BASE_URL and whether it runs.',
+    const { error } = faultWith(new TypeError('fetch failed: 10.0.0.7:8000'));
+    expect(error.message).toBe(
+      'The model endpoint cannot be reached. Check OPENAI_BASE_URL and whether it runs.',
     );
   });
 
@@ -64,6 +65,29 @@ describe('what a failed request means', () => {
     ['a word', false],
   ])('of an error in the stream is known by its words: %o', (error, passing) => {
     expect(faultWith(error).passing).toBe(passing);
+  });
+
+  it('is for the log alone where it is a bug', () => {
+    const { error } = faultWith(new RangeError('x is not y'));
+    expect(error.message).toBe('The model "m-1" could not be asked. The server has noted why.');
+    expect(error.cause).toMatchObject({ name: 'RangeError', message: 'x is not y' });
+  });
+
+  it('of an answer of 200 that was cut is that it was cut', () => {
+    const cause = new TypeError('terminated');
+    const error = new APICallError({
+      message: 'cut',
+      url: '',
+      requestBodyValues: {},
+      statusCode: 200,
+      isRetryable: true,
+      cause,
+    });
+    expect(faultWith(error)).toMatchObject({
+      passing: true,
+      error: { message: expect.stringContaining('reached') },
+    });
+    expect(faultWith(error, true).error.message).toContain('broke off');
   });
 
   it.each([

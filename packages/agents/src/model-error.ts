@@ -1,8 +1,12 @@
+import type { TellsUser } from '@continuo/protocol';
 import { APICallError } from 'ai';
+import { causeOf } from './cause.ts';
+import { redactGuessing } from './redact.ts';
 
-/** Why a model gave no answer, in a sentence that says what to do. It holds no key; the cause is for the process alone. */
-export class ModelError extends Error {
+/** Why a model gave no answer, in a sentence that says what to do. It holds no key; the cause is for the server's log alone. */
+export class ModelError extends Error implements TellsUser {
   override readonly name = 'ModelError';
+  readonly tellsUser = true;
 }
 
 /** What a failed request means. */
@@ -38,6 +42,8 @@ interface Facts {
 }
 
 export function faultOf(error: unknown, terms: FaultTerms): Fault {
+  const known = modelErrorIn(error);
+  if (known) return { error: known, passing: false, retryAfterMs: null };
   const facts = factsOf(error);
   const { status, code, retryable } = facts;
   const broke = status === null && retryable;
@@ -46,16 +52,41 @@ export function faultOf(error: unknown, terms: FaultTerms): Fault {
     (status === null ? retryable || PASSING.test(code) : status === 408 || status === 429 || status >= 500);
   const retryAfterMs = retryAfterOf(facts.headers, terms.now);
   return {
-    error: new ModelError(sentenceOf(facts, { ...terms, broke, retryAfterMs }), { cause: error }),
+    error: new ModelError(sentenceOf(facts, { ...terms, broke, retryAfterMs }), {
+      cause: causeOf(error, terms.secrets),
+    }),
     passing,
     retryAfterMs,
   };
 }
 
-/** The sentence for an endpoint that sends nothing any more. */
-export function stallError(ms: number): ModelError {
+/** The SDK wraps what its `fetch` throws. */
+function modelErrorIn(error: unknown): ModelError | null {
+  let at = error;
+  for (let depth = 0; depth < 5 && at instanceof Error; depth++) {
+    if (at instanceof ModelError) return at;
+    at = at.cause;
+  }
+  return null;
+}
+
+/** The error for an answer that is no stream of events: a web page, or one JSON object. `answer` is how it begins. */
+export function protocolError(answer: string, secrets: readonly string[]): ModelError {
+  return new ModelError(
+    'The model endpoint does not speak the protocol of OpenAI. Check OPENAI_BASE_URL: often its /v1 is missing.',
+    { cause: causeOf(new Error(`It answered with: ${answer}`), secrets) },
+  );
+}
+
+/** The error for an endpoint that sends nothing any more. `heard`: how often it had sent something. */
+export function stallError(ms: number, heard: number): ModelError {
   return new ModelError(
     `The model endpoint sent nothing for ${ms / 1_000} s. Send the message again, or look whether the endpoint works.`,
+    {
+      cause: new Error(
+        heard === 0 ? 'There was no response.' : `The response fell silent after ${heard} pieces.`,
+      ),
+    },
   );
 }
 
@@ -66,7 +97,8 @@ function sentenceOf(
   const { model, begun, broke, retryAfterMs } = terms;
   const quote = quoteOf(words, terms.secrets);
   const shown = status ?? code;
-  const said = quote && `: ${quote}`;
+  // What the process itself ran into, with its addresses, is for the log: only an endpoint's words are told.
+  const said = quote && !broke ? `: ${quote}` : '';
   if (status === 401 || status === 403 || code === 'invalid_api_key') {
     return `The model endpoint refused the API key (${shown}). Check OPENAI_API_KEY.`;
   }
@@ -82,10 +114,10 @@ function sentenceOf(
   }
   if (begun) return `The model's answer broke off${said}. Send the message again.`;
   if (status !== null && status < 500) return `The model endpoint refused the request (${status})${said}.`;
-  if (broke) return `The model endpoint cannot be reached${said}. Check OPENAI_BASE_URL and whether it runs.`;
+  if (broke) return `The model endpoint cannot be reached. Check OPENAI_BASE_URL and whether it runs.`;
   if (status !== null || code)
     return `The model endpoint failed (${shown})${said}. Send the message again later.`;
-  return `The model "${model}" could not be asked${said}.`;
+  return `The model "${model}" could not be asked. The server has noted why.`;
 }
 
 function factsOf(error: unknown): Facts {
@@ -95,7 +127,7 @@ function factsOf(error: unknown): Facts {
   const status = field('statusCode');
   const code = field('code', told) ?? field('type', told);
   return {
-    status: typeof status === 'number' ? status : null,
+    status: typeof status === 'number' && status >= 400 ? status : null, // else the answer itself broke
     code: typeof code === 'string' ? code : '',
     words: error instanceof Error ? error.message : String(field('message', told) ?? 'no reason given'),
     headers: APICallError.isInstance(error) ? (error.responseHeaders ?? {}) : {},
@@ -125,13 +157,7 @@ function retryAfterOf(headers: Readonly<Record<string, string>>, now: number): n
 
 /** An endpoint's own words, without what looks like a key. */
 function quoteOf(words: string, secrets: readonly string[]): string {
-  let quote = words.replace(/\s+/g, ' ').trim();
-  for (const secret of secrets) if (secret.length > 3) quote = quote.replaceAll(secret, '[key]');
-  return quote
-    .replace(/\/\/[^/@\s]+@/g, '//[key]@')
-    .replace(/\bBearer \S+/gi, '[key]')
-    .replace(/\b(?=[\w*.-]*\d)[\w*.-]{20,}/g, '[key]')
-    .replace(/\b(sk|pk|rk|gsk|xai|key)[-_][\w*-]{4,}/gi, '[key]')
+  return redactGuessing(words.replace(/\s+/g, ' ').trim(), secrets)
     .slice(0, QUOTE_CHARACTERS)
     .replace(/[.\s]+$/, '');
 }

@@ -1,5 +1,6 @@
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible';
 import type { LanguageModel } from 'ai';
+import { ModelError, protocolError } from './model-error.ts';
 
 /** A model object of the AI SDK, whatever provider it is of. */
 export type ModelObject = Exclude<LanguageModel, string>;
@@ -23,35 +24,50 @@ const OPENAI = 'https://api.openai.com/v1';
  * (default: OpenAI's own) with `OPENAI_API_KEY`. Throws a sentence that names the variable that is missing or wrong.
  */
 export function modelOf(model: ModelObject | string | undefined, env: Environment): ModelSource {
-  if (typeof model === 'object') return { name: model.modelId, secrets: [], open: () => model };
-  const id = model ?? env.CONTINUO_MODEL;
-  if (!id) throw new Error('No model is configured: set CONTINUO_MODEL, or give the agent a model.');
   const { OPENAI_BASE_URL: baseURL = OPENAI, OPENAI_API_KEY: apiKey } = env;
+  const secrets = apiKey ? [apiKey] : [];
+  if (typeof model === 'object') return { name: model.modelId, secrets, open: () => model };
+  const id = model ?? env.CONTINUO_MODEL;
+  if (!id) throw new ModelError('No model is configured: set CONTINUO_MODEL, or give the agent a model.');
   if (!/^https?:$/.test(URL.parse(baseURL)?.protocol ?? '')) {
-    throw new Error('OPENAI_BASE_URL must be a URL such as http://127.0.0.1:11434/v1.');
+    throw new ModelError('OPENAI_BASE_URL must be a URL such as http://127.0.0.1:11434/v1.');
   }
   return {
     name: id,
-    secrets: apiKey ? [apiKey] : [],
+    secrets,
     open: (onBytes) =>
       createOpenAICompatible({
         name: 'endpoint',
         baseURL,
         ...(apiKey && { apiKey }),
-        fetch: watchedFetch(onBytes),
+        fetch: watchedFetch(onBytes, secrets),
       }).chatModel(id),
   };
 }
 
-function watchedFetch(onBytes: () => void): typeof fetch {
+/** Characters of an answer by which it is known whether it is a stream of events. */
+const HEAD = 300;
+
+function watchedFetch(onBytes: () => void, secrets: readonly string[]): typeof fetch {
   return async (input, init) => {
     const response = await fetch(input, init);
     onBytes();
     if (!response.body) return response;
+    const type = response.headers.get('content-type') ?? 'no type';
+    const decoder = new TextDecoder();
+    let head = '';
+    const refusal = (): ModelError => protocolError(`${response.status}, ${type}: ${head}`, secrets);
     const watched = new TransformStream<Uint8Array, Uint8Array>({
       transform(chunk, controller) {
         onBytes();
+        if (response.ok && head.length < HEAD) {
+          head = (head + decoder.decode(chunk, { stream: true })).trimStart().slice(0, HEAD);
+          if (/^[<{[]/.test(head)) return controller.error(refusal());
+        }
         controller.enqueue(chunk);
+      },
+      flush(controller) {
+        if (head !== '' && !/^(:|data|event|id|retry)/m.test(head)) controller.error(refusal());
       },
     });
     const { status, statusText, headers } = response;

@@ -1,4 +1,5 @@
 import { MAX_ENTRY_DATA, type RunContext } from '@continuo/protocol';
+import { redact } from './redact.ts';
 import type { Call } from './step.ts';
 import type { Emit } from './together.ts';
 import type { Tool } from './tool.ts';
@@ -21,12 +22,14 @@ export function runCalls(
   calls: readonly Call[],
   deps: {
     readonly tools: ReadonlyMap<string, Tool>;
+    /** Taken out of what a tool throws: the model and the person are told of it. */
+    readonly secrets: readonly string[];
     readonly context: RunContext;
     readonly signal: AbortSignal;
     readonly emit: Emit;
   },
 ): Promise<readonly ToolOutcome[]> {
-  const { tools, context, signal, emit } = deps;
+  const { tools, secrets, context, signal, emit } = deps;
 
   async function perform({ callId, name, args, problem }: Call): Promise<Outcome> {
     if (problem !== undefined) return { error: problem };
@@ -45,7 +48,7 @@ export function runCalls(
       return { result: checkSize(jsonOf(result)) };
     } catch (error) {
       if (signal.aborted) throw error; // it did not end by itself
-      return { error: sentenceOf(error).slice(0, ERROR_CHARACTERS) };
+      return { error: redact(sentenceOf(error), secrets).slice(0, ERROR_CHARACTERS) };
     } finally {
       over = true;
     }
@@ -54,11 +57,16 @@ export function runCalls(
   return Promise.all(
     calls.map(async (call) => {
       const { callId, name, args } = call;
-      await emit.send({ type: 'tool.started', callId, name, args });
+      const start = (): Promise<void> => emit.send({ type: 'tool.started', callId, name, args });
+      let isNew = false;
+      if (!context.continues) await start();
       const outcome = await context.once(`tool:${callId}`, async () => {
         signal.throwIfAborted();
+        isNew = true;
+        if (context.continues) await start();
         return perform(call);
       });
+      if (context.continues && !isNew) return { ...outcome, callId, name }; // it was shown before the pause
       if (outcome.error === undefined) {
         await emit.send({ type: 'tool.completed', callId, name, result: outcome.result });
       } else await emit.send({ type: 'tool.failed', callId, name, error: outcome.error });

@@ -8,12 +8,16 @@ export interface RunWorld {
   readonly stored: Map<string, unknown>;
   /** What the agent waited for with `sleep`, in ms. */
   readonly sleeps: number[];
+  /** What the agent reported to the server. */
+  readonly reports: unknown[];
   /** Aborts the run. */
   stop(): void;
   /** What a run is given. */
   context(input?: Content): RunContext;
   /** Begins a run, or begins it again, and reads all it yields. */
   start(component: Component, input?: Content): Run;
+  /** As `start`, as the engine does it after a pause: in the same attempt. */
+  resume(component: Component, input?: Content): Run;
 }
 
 export interface Run {
@@ -30,10 +34,11 @@ export function createRunWorld(options: { readonly history?: readonly HistoryMes
   const clock = createFakeClock();
   const stored = new Map<string, unknown>();
   const sleeps: number[] = [];
+  const reports: unknown[] = [];
   const controller = new AbortController();
   let attempt = 0;
 
-  function contextOf(input: Content): RunContext {
+  function contextOf(input: Content, continues: boolean): RunContext {
     const { signal } = controller;
     return {
       runId: 'run_1',
@@ -41,8 +46,9 @@ export function createRunWorld(options: { readonly history?: readonly HistoryMes
       messageId: 'm1',
       user: 'ann',
       input,
-      attempt: ++attempt,
+      attempt: continues ? attempt : ++attempt,
       approvals: [],
+      continues,
       signal,
       history: async () => history,
       async once<T>(key: string, work: () => Promise<T>): Promise<T> {
@@ -62,6 +68,29 @@ export function createRunWorld(options: { readonly history?: readonly HistoryMes
           });
         });
       },
+      report: (error) => void reports.push(error),
+    };
+  }
+
+  function begin(component: Component, context: RunContext): Run {
+    const events: AgentOutput[] = [];
+    const outputs = component.run(context)[Symbol.asyncIterator]();
+    let abandoned = false;
+    const read = async (): Promise<void> => {
+      for (;;) {
+        const next = await outputs.next();
+        if (next.done || abandoned) return;
+        events.push(next.value);
+      }
+    };
+    const done = read();
+    done.catch(() => {}); // it is the test that looks
+    return {
+      events,
+      done,
+      abandon() {
+        abandoned = true;
+      },
     };
   }
 
@@ -69,28 +98,10 @@ export function createRunWorld(options: { readonly history?: readonly HistoryMes
     clock,
     stored,
     sleeps,
+    reports,
     stop: () => controller.abort(),
-    context: (input = 'hi') => contextOf(input),
-    start(component, input = 'hi') {
-      const events: AgentOutput[] = [];
-      const outputs = component.run(contextOf(input))[Symbol.asyncIterator]();
-      let abandoned = false;
-      const read = async (): Promise<void> => {
-        for (;;) {
-          const next = await outputs.next();
-          if (next.done || abandoned) return;
-          events.push(next.value);
-        }
-      };
-      const done = read();
-      done.catch(() => {}); // it is the test that looks
-      return {
-        events,
-        done,
-        abandon() {
-          abandoned = true;
-        },
-      };
-    },
+    context: (input = 'hi') => contextOf(input, false),
+    start: (component, input = 'hi') => begin(component, contextOf(input, false)),
+    resume: (component, input = 'hi') => begin(component, contextOf(input, true)),
   };
 }

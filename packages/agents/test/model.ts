@@ -11,7 +11,9 @@ const USAGE = {
   outputTokens: { total: 1, text: 1, reasoning: 0 },
 } as const;
 
-export function finish(reason: 'stop' | 'tool-calls' | 'content-filter' | 'error' = 'stop'): ModelPart {
+export function finish(
+  reason: 'stop' | 'tool-calls' | 'content-filter' | 'length' | 'error' = 'stop',
+): ModelPart {
   return { type: 'finish', finishReason: { unified: reason, raw: reason }, usage: USAGE };
 }
 

@@ -34,6 +34,11 @@ export interface RunContext {
   readonly attempt: number;
   /** What this run has asked so far. Empty at its first start; with answers when it goes on after a pause. */
   readonly approvals: readonly Approval[];
+  /**
+   * It goes on after a pause: all that it yielded before in this attempt is stored and stands, so only what is new is to
+   * be yielded. False at a run's start and when it starts over (a higher attempt), also with approvals.
+   */
+  readonly continues: boolean;
   readonly signal: AbortSignal;
   /** The conversation before this message, oldest first, as far as it is kept. */
   history(): Promise<readonly HistoryMessage[]>;
@@ -44,6 +49,17 @@ export interface RunContext {
   once<T>(key: string, work: () => Promise<T>): Promise<T>;
   /** Milliseconds on the engine's clock; rejects when the run is aborted. */
   sleep(ms: number): Promise<void>;
+  /** For the log of the server, with the names of the agent and the run: what no person is told and the run survives. */
+  report(error: unknown): void;
+}
+
+/**
+ * An error whose `message` is made for the person whom a run answers. An agent that throws one, or a `WireError`, ends its
+ * run with that message as the reason; it says what was wrong and what to do, and holds no secret. Of any other error the
+ * person is told nothing but that there was one. The server's log gets either, with its `cause`.
+ */
+export interface TellsUser extends Error {
+  readonly tellsUser: true;
 }
 
 /** Runs an agent: what it yields is appended, in order, before anyone sees it. */

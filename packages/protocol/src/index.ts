@@ -1,4 +1,4 @@
-export type { AgentRunner, Approval, Component, HistoryMessage, RunContext } from './agent.ts';
+export type { AgentRunner, Approval, Component, HistoryMessage, RunContext, TellsUser } from './agent.ts';
 export type { ChatFrame } from './chat.ts';
 export {
   type Cursor,

@@ -16,6 +16,8 @@ const LOG = 'run:me:run_1';
 export interface DriveWorld {
   readonly clock: FakeClock;
   readonly store: Store;
+  /** What the server's log was given. */
+  readonly reports: readonly { readonly problem: string; readonly error: unknown }[];
   /** Drives the run to its end, or until it is stopped: at once, with `stopped`. */
   drive(component: Component, more?: Partial<Task>, stopped?: AbortCause): Driven;
   entries(): Promise<readonly Entry[]>;
@@ -44,7 +46,14 @@ export function createDriveWorld(): DriveWorld {
       throw new Error('nobody answers here');
     },
   });
-  const driver = createDriver({ journal, records, approvals, clock });
+  const reports: { problem: string; error: unknown }[] = [];
+  const driver = createDriver({
+    journal,
+    records,
+    approvals,
+    clock,
+    report: (problem, error) => void reports.push({ problem, error }),
+  });
   let token = 0;
 
   async function entries(): Promise<readonly Entry[]> {
@@ -55,6 +64,7 @@ export function createDriveWorld(): DriveWorld {
   return {
     clock,
     store,
+    reports,
     drive(component, more = {}, stopped) {
       const controller = new AbortController();
       let cause = stopped ?? null;

@@ -67,6 +67,8 @@ export interface TestGateway {
 
 export interface TestGatewayOptions extends Omit<GatewayOptions, 'agents' | 'store' | 'clock' | 'random'> {
   readonly agents?: GatewayOptions['agents'];
+  /** What the server will report, in order. Default: nothing. */
+  readonly reports?: readonly string[];
   /** Another server on the same data and under the same time. */
   readonly beside?: TestGateway;
   /** What stands between the gateway and its data. */
@@ -76,7 +78,15 @@ export interface TestGatewayOptions extends Omit<GatewayOptions, 'agents' | 'sto
 }
 
 export function openGateway(options: TestGatewayOptions = {}): TestGateway {
-  const { beside, through = (data) => data, within, agents = AGENTS, limits = NO_LIMITS, ...more } = options;
+  const {
+    beside,
+    through = (data) => data,
+    within,
+    agents = AGENTS,
+    limits = NO_LIMITS,
+    reports = [],
+    ...more
+  } = options;
   const clock = beside?.clock ?? createFakeClock();
   const siblings = beside?.siblings ?? { count: 0 };
   const store = beside?.store ?? createMemoryStore({ clock, random: createSeededRandom(1) });
@@ -93,7 +103,7 @@ export function openGateway(options: TestGatewayOptions = {}): TestGateway {
     report: (problem, error) => void problems.push(`${problem}: ${String(error)}`),
   });
   onTestFinished(() => {
-    expect(problems, 'what the server reported').toEqual([]);
+    expect(problems, 'what the server reported').toEqual(reports);
   });
 
   async function socket(path: SocketPath = '/', credential?: string): Promise<TestSocket> {

@@ -1,8 +1,11 @@
-import type { AgentRunner, Component } from '@continuo/protocol';
+import { type AgentRunner, type Component, type TellsUser, WireError } from '@continuo/protocol';
 import { describe, expect, it } from 'vitest';
 import { begin, createDriveWorld, RUNNING } from '../../test/drive.ts';
 import { nth, only } from '../../test/pick.ts';
 import { createPuppet } from '../../test/puppet.ts';
+
+const tell = (tellsUser: boolean): Error =>
+  Object.assign(new Error('Ask for less.'), { tellsUser }) satisfies Omit<TellsUser, 'tellsUser'>;
 
 describe('a run', () => {
   it('L-6 that comes to its end is completed, with all it said', async () => {
@@ -26,11 +29,16 @@ describe('a run', () => {
   });
 
   it.each([
-    ['an error', new Error('the model is gone'), 'the model is gone'],
-    ['something else', 'no quota', 'no quota'],
-    ['nothing', undefined, 'undefined'],
+    ['an error', new Error('10.0.0.7: no route'), 'The agent failed. The server has noted why.'],
+    ['something else', 'no quota', 'The agent failed. The server has noted why.'],
+    ['nothing', undefined, 'The agent failed. The server has noted why.'],
+    ['what has no words', Object.create(null), 'The agent failed. The server has noted why.'],
+    ['an error that says otherwise', tell(false), 'The agent failed. The server has noted why.'],
+    ['an error for users', tell(true), 'Ask for less.'],
+    ['an error of the wire', new WireError('invalid', 'That is too far.'), 'That is too far.'],
+    ['an error without words', new WireError('invalid', ''), 'The agent failed. The server has noted why.'],
   ])(
-    'L-6 whose agent throws %s has failed, with that for a reason and what it had said',
+    'L-6 whose agent throws %s has failed: the person is told what is for them, the log why',
     async (_what, thrown, reason) => {
       const world = createDriveWorld();
       const { run, done } = await begin(world);
@@ -38,8 +46,22 @@ describe('a run', () => {
       run.fail(thrown);
       await done;
       expect(await world.end()).toMatchObject({ status: 'failed', reason, content: 'half' });
+      expect(world.reports).toHaveLength(1);
+      expect(only(world.reports).problem).toBe('the agent "puppet" in run run_1 failed');
+      expect(only(world.reports).error).toBe(thrown); // with its cause
     },
   );
+
+  it('L-6 that reports something goes on', async () => {
+    const world = createDriveWorld();
+    const { run, done } = await begin(world);
+    const error = new Error('the answer was cut');
+    run.context.report(error);
+    run.finish();
+    await done;
+    expect(world.reports).toEqual([{ problem: 'a report of the agent "puppet" in run run_1', error }]);
+    expect(await world.end()).toMatchObject({ status: 'completed' });
+  });
 
   it.each<[string, unknown]>([
     ['no object', 'hello'],
@@ -67,6 +89,7 @@ describe('a run', () => {
     const end = await world.end();
     expect(end).toMatchObject({ status: 'failed', content: '' });
     expect((end as { reason: string }).reason).not.toBe('');
+    expect(only(world.reports).error).toBeInstanceOf(Error);
     expect((await world.entries()).map(({ type }) => type)).toEqual(['run.started', 'run.ended']);
     expect(run.stopped).toBe(true);
   });
@@ -95,14 +118,15 @@ describe('a run', () => {
     await world.drive({ ...createPuppet('puppet').component, run }).done;
     expect(await world.end()).toMatchObject({
       status: 'failed',
-      reason: expect.stringMatching(/no key|iterator/i),
+      reason: 'The agent failed. The server has noted why.',
     });
+    expect(String(only(world.reports).error)).toMatch(/no key|iterator/i);
   });
 
   it('L-6 whose agent throws a book ends with its first page', async () => {
     const world = createDriveWorld();
     const { run, done } = await begin(world);
-    run.fail(new Error(`no such file: ${'x'.repeat(2_000_000)}`));
+    run.fail(new WireError('invalid', `no such file: ${'x'.repeat(2_000_000)}`));
     await done;
     expect(await world.end()).toMatchObject({
       status: 'failed',
@@ -156,6 +180,8 @@ describe('a run that is stopped', () => {
     stop(cause);
     await done;
     expect(await world.end()).toMatchObject(end);
+    run.fail(new Error('I was cut off'));
+    expect(world.reports).toEqual([]);
     expect([run.stopped, run.context.signal.aborted]).toEqual([true, true]);
     run.say({ type: 'text.delta', text: 'late' });
     await world.clock.settle();
@@ -172,6 +198,7 @@ describe('a run that is stopped', () => {
     run.say({ type: 'text.delta', text: 'late' });
     await world.clock.settle();
     expect((await world.entries()).map(({ type }) => type)).toEqual(['run.started', 'text.delta']);
+    expect(world.reports).toEqual([]);
   });
 
   it('before it has begun is over, and its agent was never called', async () => {
@@ -242,7 +269,7 @@ describe('a run that is taken over', () => {
     const { done } = world.drive(puppet.component, { state: { ...RUNNING, attempt: 2 } });
     await world.clock.settle();
     const run = only(puppet.runs);
-    expect(run.context.attempt).toBe(3);
+    expect(run.context).toMatchObject({ attempt: 3, continues: false });
     run.say({ type: 'text.delta', text: 'anew' });
     run.finish();
     await done;
@@ -263,6 +290,20 @@ describe('a run that is taken over', () => {
     await done;
     expect(await world.end()).toMatchObject({ status });
     expect(puppet.runs).toHaveLength(calls);
+  });
+});
+
+describe('a run that goes on after a pause', () => {
+  it('L-9 is told so, in the same attempt', async () => {
+    const world = createDriveWorld();
+    const puppet = createPuppet('puppet');
+    const { done } = world.drive(puppet.component, { state: { ...RUNNING, status: 'paused' } });
+    await world.clock.settle();
+    const run = only(puppet.runs);
+    expect(run.context).toMatchObject({ attempt: 1, continues: true });
+    run.finish();
+    await done;
+    expect(await world.end()).toMatchObject({ status: 'completed', content: 'what it had said' });
   });
 });
 

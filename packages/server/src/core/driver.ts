@@ -4,8 +4,10 @@ import {
   type EndStatus,
   type Lineage,
   type RunContext,
+  type TellsUser,
+  WireError,
 } from '@continuo/protocol';
-import type { Clock, Fence, Records } from '../ports.ts';
+import type { Clock, Fence, Records, Report } from '../ports.ts';
 import type { Approvals } from './approvals.ts';
 import type { Journal } from './log.ts';
 import { keyOf } from './names.ts';
@@ -48,16 +50,23 @@ interface Pause {
 }
 
 const SERVER_DIED = 'The server that ran it died.';
+/** What a person is told of an error that was not made for them. */
+const AGENT_FAILED = 'The agent failed. The server has noted why.';
 
 export function createDriver(deps: {
   readonly journal: Journal;
   readonly records: Records;
   readonly approvals: Approvals;
   readonly clock: Clock;
+  /** Gets what an agent threw, and what it reports. */
+  readonly report: Report;
 }): Driver {
-  const { journal, records, approvals, clock } = deps;
+  const { journal, records, approvals, clock, report } = deps;
 
-  function contextOf({ task, signal }: Drive, attempt: number): RunContext {
+  function contextOf(
+    { task, component, signal }: Drive,
+    { attempt, continues }: { readonly attempt: number; readonly continues: boolean },
+  ): RunContext {
     const { log, runId, sessionId, messageId, user, input } = task;
     return {
       runId,
@@ -67,6 +76,7 @@ export function createDriver(deps: {
       input,
       attempt,
       approvals: task.state?.approvals ?? [],
+      continues,
       signal,
       history: () => task.history(),
       async once(key, work) {
@@ -84,17 +94,18 @@ export function createDriver(deps: {
         });
         return abortable(over, signal).finally(() => stop());
       },
+      report: (error) => report(`a report of ${nameOf(component, runId)}`, error),
     };
   }
 
   /** Runs the component to its end and stores what it yields. */
-  async function run(drive: Drive, writer: RunWriter, attempt: number): Promise<Ending | Pause> {
+  async function run(drive: Drive, writer: RunWriter, context: RunContext): Promise<Ending | Pause> {
     const { task, component, signal } = drive;
     const asked: string[] = [];
     let events: AsyncIterator<AgentOutput> | null = null;
     try {
       signal.throwIfAborted();
-      events = component.run(contextOf(drive, attempt))[Symbol.asyncIterator]();
+      events = component.run(context)[Symbol.asyncIterator]();
       for (;;) {
         const next = await abortable(events.next(), signal);
         if (next.done) {
@@ -114,7 +125,8 @@ export function createDriver(deps: {
       if (cause === 'cancelled')
         return { status: 'cancelled', reason: (await drive.cancelReason()) ?? 'cancelled' };
       if (cause === 'drained') return { status: 'interrupted', reason: 'The server was shut down.' };
-      return { status: 'failed', reason: error instanceof Error ? error.message : String(error) };
+      if (cause === null) report(`${nameOf(component, task.runId)} failed`, error);
+      return { status: 'failed', reason: tellsUser(error) ? error.message : AGENT_FAILED };
     }
   }
 
@@ -153,13 +165,22 @@ export function createDriver(deps: {
         if (state === null) await writer.write({ type: 'run.started' });
         else if (continues) await writer.write({ type: 'run.continued' });
         else await writer.write({ type: 'run.attempt', reason: SERVER_DIED });
-        ending = await run(drive, writer, attempt);
+        ending = await run(drive, writer, contextOf(drive, { attempt, continues }));
       }
       if (cause() === 'lost') return;
       if (ending.status === 'paused') await writer.pause(ending.approvals);
       else await writer.end(ending);
     },
   };
+}
+
+function nameOf({ kind, id }: Component, runId: string): string {
+  return `the ${kind} "${id}" in run ${runId}`;
+}
+
+function tellsUser(error: unknown): error is WireError | TellsUser {
+  if (!(error instanceof Error) || error.message === '') return false;
+  return error instanceof WireError || ('tellsUser' in error && error.tellsUser === true);
 }
 
 /** How it does so is its own matter. */

@@ -196,7 +196,10 @@ describe('turns', () => {
 
   it('G-9 that fail end as well, and the next one has its turn', async () => {
     const puppet = createPuppet('puppet');
-    const { join, clock } = openGateway({ agents: [puppet.component] });
+    const { join, clock } = openGateway({
+      agents: [puppet.component],
+      reports: [expect.stringMatching(/^the agent "puppet" in run \S+ failed: Error: the model is gone$/)],
+    });
     const client = await join({ agent_id: 'puppet' });
     client.post({ type: 'message', content: 'q1', message_id: 'm1' });
     await client.send({ type: 'message', content: 'q2', message_id: 'm2' });
@@ -207,7 +210,10 @@ describe('turns', () => {
     await clock.settle();
     expect(endsOf(client)).toEqual(['m1 error: half', 'm2 ok: ']);
     const end = eventsOf(client).find(({ type }) => type === 'response');
-    expect(end?.data.outcome).toEqual({ status: 'error', reason: 'the model is gone' });
+    expect(end?.data.outcome).toEqual({
+      status: 'error',
+      reason: 'The agent failed. The server has noted why.',
+    });
   });
 
   it('G-9 whose server closes end interrupted', async () => {

@@ -6,9 +6,11 @@ import { createPuppet, type PuppetRun } from '../../test/puppet.ts';
 import type { TestStream } from '../../test/stream.ts';
 
 /** A run under way: one event, the start, and the agent's side of it. */
-async function begin(): Promise<{ world: TestGateway; runId: string; run: PuppetRun; stream: TestStream }> {
+async function begin(
+  reports: readonly string[] = [],
+): Promise<{ world: TestGateway; runId: string; run: PuppetRun; stream: TestStream }> {
   const puppet = createPuppet('puppet');
-  const world = openGateway({ agents: [puppet.component] });
+  const world = openGateway({ agents: [puppet.component], reports });
   const stream = await world.stream('/agents/puppet/runs', {
     message: 'hi',
     background: true,
@@ -226,7 +228,7 @@ describe('resuming a run that has ended', () => {
   });
 
   it('R-7 says how it ended', async () => {
-    const { world, runId, run } = await begin();
+    const { world, runId, run } = await begin([expect.stringContaining('failed: Error: gone')]);
     run.fail(new Error('gone'));
     await world.clock.settle();
     const resumed = await resume(world, runId, {}, 'puppet');

@@ -1,3 +1,4 @@
+import { WireError } from '@continuo/protocol';
 import { describe, expect, it } from 'vitest';
 import { openGateway } from '../../test/gateway.ts';
 import { interceptStore } from '../../test/intercept.ts';
@@ -131,10 +132,13 @@ describe('the stream of a run', () => {
     ['workflow', '/workflows', 'WorkflowError'],
   ] as const)('R-1 of an %s that fails ends with one error', async (kind, path, end) => {
     const puppet = createPuppet('puppet', { kind });
-    const { stream, clock } = openGateway({ agents: [puppet.component] });
+    const { stream, clock } = openGateway({
+      agents: [puppet.component],
+      reports: [expect.stringMatching(new RegExp(`^the ${kind} "puppet" in run \\S+ failed: `))],
+    });
     const streamed = await stream(`${path}/puppet/runs`, { message: 'hi' });
     only(puppet.runs).say({ type: 'text.delta', text: 'half' });
-    only(puppet.runs).fail(new Error('the model is gone'));
+    only(puppet.runs).fail(new WireError('unavailable', 'the model is gone'));
     await clock.settle();
     const last = nth(streamed.events, -1);
     expect(last).toMatchObject({ event: end, content: 'the model is gone', error_type: 'error' });

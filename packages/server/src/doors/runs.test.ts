@@ -203,7 +203,10 @@ describe('starting a run', () => {
 describe('the output of a run', () => {
   it('R-9 is what there is so far', async () => {
     const puppet = createPuppet('puppet');
-    const { stream, get, clock } = openGateway({ agents: [puppet.component] });
+    const { stream, get, clock } = openGateway({
+      agents: [puppet.component],
+      reports: [expect.stringContaining('failed: Error: gone')],
+    });
     const streamed = await stream('/agents/puppet/runs', { message: 'hi' });
     const path = `/agents/puppet/runs/${nth(streamed.events, 0).run_id}`;
     only(puppet.runs).say({ type: 'text.delta', text: 'half' });
