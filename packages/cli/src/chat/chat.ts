@@ -95,8 +95,8 @@ export async function chat(options: ChatOptions): Promise<void> {
   const questions = createQuestions();
   /** The question that was put last: what a yes answers. */
   let put: string | null = null;
-  /** Something was said since. */
-  let isAbove = false;
+  /** Something was said below it since. */
+  let isBuried = false;
   /** Questions that were answered here: what became of them is known. */
   const answered = new Set<string>();
 
@@ -126,15 +126,15 @@ export async function chat(options: ChatOptions): Promise<void> {
   function show(text: string): void {
     if (text === '') return;
     process.stdout.write(text);
-    isAbove = true;
+    isBuried = true;
   }
 
   /** What a yes would answer is the last thing before the prompt, whatever came in between. */
   function prompt(): void {
     const { asked } = questions;
-    if (asked && (isAbove || put !== asked.approval_id)) {
+    if (asked && (isBuried || put !== asked.approval_id)) {
       show(transcript.question(asked));
-      isAbove = false;
+      isBuried = false;
       put = asked.approval_id;
     }
     lines.prompt();
