@@ -4,8 +4,11 @@ import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { GatewayClient } from '@continuo/client';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { startProxy } from './proxy.ts';
 import { type ServerProcess, startServer } from './server-process.ts';
 import { until } from './waiting.ts';
 
@@ -149,6 +152,120 @@ describe('continuo chat', () => {
     expect(chat.errors).toMatch(sentence);
     expect(chat.errors.trim().split('\n')).toHaveLength(1);
     expect(chat.output).toBe('');
+  });
+});
+
+describe('an agent that asks for an approval', () => {
+  const BUY = 'I can do that: buy. May I? \n[allow run_errand {"what":"buy"}? y/n]\n';
+  let server: ServerProcess;
+  beforeAll(async () => {
+    server = await startServer({ store: 'memory' });
+  });
+  afterAll(() => server.kill());
+
+  /** Talks to the clerk until the input ends. */
+  async function say(lines: readonly string[], session?: string): Promise<Chat> {
+    const chat = startChat(server.url, [
+      '--agent',
+      'clerk',
+      ...(session === undefined ? [] : ['--session', session]),
+    ]);
+    for (const line of lines) chat.type(line);
+    chat.end();
+    expect(await chat.ended).toBe(0);
+    return chat;
+  }
+
+  /** A session whose question nobody has answered. */
+  async function ask(): Promise<string> {
+    const { errors } = await say(['buy']);
+    return /--session (\S+)/.exec(errors)?.[1] ?? '';
+  }
+
+  async function viewerOf(sessionId: string): Promise<GatewayClient> {
+    const viewer = new GatewayClient({ url: server.url, agentId: 'clerk', clientId: 'ann' });
+    onTestFinished(() => viewer.disconnect());
+    await viewer.resume({ sessionId, cursor: 0 });
+    return viewer;
+  }
+
+  it.each([
+    ['y', 'Done: buy.'],
+    ['Yes', 'Done: buy.'],
+    ['n', 'Then I leave it.'],
+    ['no', 'Then I leave it.'],
+  ])('G-19 takes the next line for the answer: %s', async (line, end) => {
+    const { output, errors } = await say(['buy', line]);
+    expect(output).toBe(`${BUY}${end}\n`);
+    expect(errors).toBe('');
+  });
+
+  it('is not waited for at the end of the input: what waits is said, and how it is answered later', async () => {
+    const { output, errors } = await say(['buy']);
+    expect(output).toBe(BUY);
+    const [sentence, session = ''] =
+      /^continuo: run_errand {"what":"buy"} waits for a yes or no: continuo chat --agent clerk --url \S+ --session (\S+)\n$/.exec(
+        errors,
+      ) ?? [];
+    expect(sentence).toBe(errors);
+    const later = await say(['y', 'sell', 'n'], session);
+    expect(later.output).toBe(`${BUY}Done: buy.\n${BUY.replaceAll('buy', 'sell')}Then I leave it.\n`);
+    expect(later.errors).toBe('');
+    expect((await say([], session)).errors).toBe('');
+  });
+
+  it('takes any other line for a message, and asks the same question again', async () => {
+    const { output, errors } = await say(['buy', 'sell', 'y', 'n']);
+    const question = '[allow run_errand {"what":"buy"}? y/n]';
+    expect(output.split('\n')).toEqual([
+      'I can do that: buy. May I? ',
+      question,
+      'I can do that: sell. May I? ',
+      question,
+      'Done: buy.',
+      question.replace('buy', 'sell'),
+      'Then I leave it.',
+      '',
+    ]);
+    expect(errors).toBe('');
+  });
+
+  it('says that somebody else answered, and goes on', async () => {
+    const session = await ask();
+    const chat = startChat(server.url, ['--agent', 'clerk', '--session', session]);
+    await until('it asks', 10_000, () => chat.output === BUY);
+    const viewer = await viewerOf(session);
+    await viewer.approve(viewer.pending[0]?.approval_id ?? '', false);
+    await until('it goes on', 10_000, () => chat.output.endsWith('leave it.\n'));
+    expect(chat.output).toBe(`${BUY}Then I leave it.\n`);
+    expect(chat.errors).toBe('continuo: ann refused it\n');
+    chat.type('y');
+    chat.type('y');
+    chat.end();
+    expect(await chat.ended).toBe(0);
+    expect(chat.output).toMatch(/leave it\.\nI can do that: y\. .*\n\[allow .*\]\nDone: y\.\n$/);
+  });
+
+  it('G-19 says who was first when an answer came too late, and goes on with that', async () => {
+    const session = await ask();
+    const proxy = await startProxy();
+    onTestFinished(() => proxy.close());
+    proxy.setTargets([server.port]);
+    const chat = startChat(`http://127.0.0.1:${proxy.port}`, ['--agent', 'clerk', '--session', session]);
+    await until('it asks', 10_000, () => chat.output === BUY);
+    proxy.setTargets([]);
+    proxy.connections[0]?.cut();
+    await until('it is cut off', 10_000, () => chat.errors.includes('is lost'));
+    const viewer = await viewerOf(session);
+    await viewer.approve(viewer.pending[0]?.approval_id ?? '', true);
+    chat.type('n');
+    chat.end();
+    await sleep(300); // the line is read; the answer has no way yet
+    proxy.setTargets([server.port]);
+    expect(await chat.ended).toBe(0);
+    expect(chat.output).toBe(`${BUY}Done: buy.\n`);
+    expect(chat.errors).toMatch(/^continuo: ann was first and allowed it$/m);
+    expect(chat.errors).not.toContain('waits');
   });
 });
 

@@ -75,6 +75,12 @@ describe('what was asked wrongly is one sentence, and exit code 2', () => {
       /'eighty' is invalid.* A port is 0 to 65535/,
     ],
     ['a port that is too high', () => ['serve', '--port', '70000'], {}, /A port is 0 to 65535/],
+    [
+      'channels that are neither on nor off',
+      () => ['serve', '--store', 'memory'],
+      { CONTINUO_PUSH: 'maybe' },
+      /CONTINUO_PUSH is "maybe": it must be true, 1, false or 0/,
+    ],
     ['a port of the environment', () => ['serve'], { CONTINUO_PORT: 'x' }, /CONTINUO_PORT is "x"/],
     [
       'a store that is none',
@@ -308,11 +314,28 @@ describe('continuo.config.ts', () => {
       /wrong\.ts: "prot" is no key: did you mean "port"\?/,
     ],
     [
+      'a text that is no TypeScript',
+      'import type { ContinuoConfig } from "continuo";\nexport default {\n  port: ;\n};',
+      /continuo: wrong\.ts, line 3, column 9: Expression expected/,
+    ],
+    [
+      'an imported text that is no TypeScript',
+      'import "./folder/broken.ts";\nexport default {};',
+      /continuo: wrong\.ts: folder\/broken\.ts, line 1, column 14: Expression expected$/m,
+    ],
+    [
+      'a limit that cannot be',
+      'export default { limits: { maxPayloadBytes: 5 } };',
+      /continuo: wrong\.ts: "limits\.maxPayloadBytes" is 5: it must be a whole number, 1024 to 1048576\.$/m,
+    ],
+    [
       'a value that cannot be',
       'export default { port: "x" };',
       /wrong\.ts: "port" is "x": it must be a whole number/,
     ],
   ])('is refused in one sentence: %s', async (_what, text, sentence) => {
+    mkdirSync(join(project, 'folder'), { recursive: true });
+    writeFileSync(join(project, 'folder', 'broken.ts'), 'const port = ;\n');
     writeFileSync(join(project, 'wrong.ts'), text);
     const args = text === '' ? [] : ['--config', 'wrong.ts'];
     const { code, output, errors } = await run(['serve', ...args], { MY_TOKEN: '' }, project);

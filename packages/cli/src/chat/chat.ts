@@ -1,9 +1,17 @@
 import { randomUUID } from 'node:crypto';
-import { type ClientEvent, GatewayClient, GatewayError, type ResetEvent } from '@continuo/client';
+import {
+  ApprovalConflictError,
+  type ClientEvent,
+  GatewayClient,
+  GatewayError,
+  type ResetEvent,
+} from '@continuo/client';
+import type { GatewayEvent, PendingApproval } from '@continuo/protocol';
 import { DEFAULTS } from '../config/settings.ts';
 import { UsageError } from '../fail.ts';
 import { createLines } from './lines.ts';
-import { createTranscript } from './transcript.ts';
+import { answerIn, createQuestions } from './questions.ts';
+import { callOf, createTranscript, plain } from './transcript.ts';
 
 export interface ChatOptions {
   readonly agent: string;
@@ -28,17 +36,19 @@ const RESETS: Readonly<Record<ResetEvent['reason'], string>> = {
 };
 
 /**
- * Talks to an agent in the terminal, over any number of broken connections: every text is shown once. Returns when the
- * input has ended and everything is answered, or on Ctrl-C. Throws a `UsageError` when the gateway cannot be had.
+ * Talks to an agent in the terminal, over any number of broken connections: every text is shown once. A yes or no answers
+ * the question that stands there. Returns when the input has ended and everything is answered but such questions, or on
+ * Ctrl-C. Throws a `UsageError` when the gateway cannot be had.
  */
 export async function chat(options: ChatOptions): Promise<void> {
   const { agent, session, wait = false } = options;
   const url = checkUrl(options.url ?? `http://${DEFAULTS.host}:${DEFAULTS.port}`);
   const interactive = process.stdin.isTTY && process.stdout.isTTY;
-  /** Answers that are waited for. */
+  /** Messages whose answers belong here and have not ended, and who waits for them. */
   const open = new Map<string, () => void>();
+  const isShown = (messageId: string): boolean => interactive || open.has(messageId);
   const transcript = createTranscript({
-    isShown: (messageId) => interactive || open.has(messageId),
+    isShown,
     isOwn: (messageId) => open.has(messageId),
   });
   /** To whom the screen belongs: what is not an answer goes past standard output. */
@@ -48,6 +58,7 @@ export async function chat(options: ChatOptions): Promise<void> {
 
   let joined = false;
   let over = false;
+  let atPrompt = false;
   let unanswered = false;
   const giveUp = (): void => {
     unanswered = true;
@@ -81,6 +92,13 @@ export async function chat(options: ChatOptions): Promise<void> {
     clearTimeout(timer);
   }
   joined = true;
+  const questions = createQuestions();
+  /** The question that was put last: what a yes answers. */
+  let put: string | null = null;
+  /** Something was said below it since. */
+  let isBuried = false;
+  /** Questions that were answered here: what became of them is known. */
+  const answered = new Set<string>();
 
   const { promise: left, resolve: leave } = Promise.withResolvers<void>();
   process.stdout.on('error', () => leave()); // whoever read along has gone
@@ -93,27 +111,88 @@ export async function chat(options: ChatOptions): Promise<void> {
     },
   });
 
+  /** Resolves when the message is answered, or when its turn asks and waits for a person. */
+  function waitFor(messageId: string): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    open.set(messageId, resolve);
+    return promise;
+  }
+
   function settle(messageId: string): void {
     open.get(messageId)?.();
     open.delete(messageId);
   }
 
+  function show(text: string): void {
+    if (text === '') return;
+    process.stdout.write(text);
+    isBuried = true;
+  }
+
+  /** What a yes would answer is the last thing before the prompt, whatever came in between. */
+  function prompt(): void {
+    const { asked } = questions;
+    if (asked && (isBuried || put !== asked.approval_id)) {
+      show(transcript.question(asked));
+      isBuried = false;
+      put = asked.approval_id;
+    }
+    lines.prompt();
+  }
+
   function onReset({ data, reason }: ResetEvent): void {
     note(RESETS[reason]);
     for (const messageId of [...open.keys()]) {
+      if (data?.pending.some(({ message_id }) => message_id === messageId)) {
+        open.get(messageId)?.();
+        continue;
+      }
       const answer = data?.messages.find(
         (each) => each.role === 'assistant' && each.message_id === messageId,
       );
-      if (answer) process.stdout.write(transcript.answer(messageId, answer.content));
+      if (answer) show(transcript.answer(messageId, answer.content));
       else if (reason === 'session') note('the answer is lost: ask again');
       if (answer || reason === 'session') settle(messageId);
     }
+    questions.reset(client.pending.filter(({ message_id }) => isShown(message_id)));
+    if (atPrompt) prompt();
   }
 
   function onEvent(event: ClientEvent): void {
     if (event.type === 'snapshot') return onReset(event);
-    process.stdout.write(transcript.show(event));
-    if (event.type === 'response') settle(String(event.data.message_id));
+    show(transcript.show(event));
+    const { head = 0 } = client.joined ?? {};
+    if (!follow(event) && event.sequence !== head) return;
+    if (atPrompt && event.sequence >= head) prompt(); // in the middle of a replay it would stand before other text
+  }
+
+  /** What an event means for who waits for whom. Returns whether a person is to say something now. */
+  function follow({ type, data }: GatewayEvent): boolean {
+    const messageId = String(data.message_id);
+    const approvalId = String(data.approval_id);
+    let isPromptDue = true;
+    switch (type) {
+      case 'approval_requested': {
+        // A replay also has questions that were answered since.
+        const question = client.pending.find(({ approval_id }) => approval_id === approvalId);
+        if (question && isShown(messageId)) questions.add(question);
+        break;
+      }
+      case 'approval_resolved':
+        if (approvalId === questions.asked?.approval_id && !answered.has(approvalId))
+          note(`${plain(String(data.by))} ${data.approved === true ? 'allowed' : 'refused'} it`);
+        questions.resolve(approvalId);
+        isPromptDue = questions.asked !== null; // else its turn goes on and has more to say
+        break;
+      case 'response':
+        settle(messageId);
+        questions.end(messageId);
+        break;
+      default:
+        return false;
+    }
+    if (questions.isOpen(messageId)) open.get(messageId)?.(); // a person is asked: nobody waits for the turn
+    return isPromptDue;
   }
 
   async function listen(): Promise<void> {
@@ -122,8 +201,7 @@ export async function chat(options: ChatOptions): Promise<void> {
 
   async function ask(line: string): Promise<void> {
     const messageId = randomUUID();
-    const { promise: answered, resolve } = Promise.withResolvers<void>();
-    open.set(messageId, resolve);
+    const ended = waitFor(messageId);
     try {
       await client.send(line, { messageId });
     } catch (error) {
@@ -131,20 +209,49 @@ export async function chat(options: ChatOptions): Promise<void> {
       if (!over) note(sentenceOf(error));
       return;
     }
-    await answered;
+    await ended;
+  }
+
+  /** The first answer of all who see the question counts. */
+  async function answer({ approval_id, message_id }: PendingApproval, approved: boolean): Promise<void> {
+    const ended = waitFor(message_id);
+    answered.add(approval_id);
+    try {
+      await client.approve(approval_id, approved);
+    } catch (error) {
+      if (over) return;
+      if (!(error instanceof ApprovalConflictError)) {
+        answered.delete(approval_id);
+        return note(sentenceOf(error));
+      }
+      const first = error.answer;
+      note(`${plain(first.by)} was first and ${first.approved ? 'allowed' : 'refused'} it`);
+    }
+    await ended;
   }
 
   async function talk(): Promise<void> {
-    for (lines.prompt(); ; lines.prompt()) {
+    if (taken.length > 0) await Promise.race(taken);
+    for (;;) {
+      prompt();
+      atPrompt = true;
       const line = await lines.next();
+      atPrompt = false;
       if (line === null) {
         if (interactive) process.stdout.write('\n'); // the prompt stands on the line
         return;
       }
-      await ask(line);
+      const { asked } = questions;
+      const approved = answerIn(line);
+      if (asked && asked.approval_id === put && approved !== null) await answer(asked, approved);
+      else await ask(line);
     }
   }
 
+  /** To a pipe belong the turns that wait for an answer: the first line may be one, so the question comes before it. */
+  const taken = interactive
+    ? []
+    : [...new Set(client.pending.map(({ message_id }) => message_id))].map(waitFor);
   if (interactive) note(`${agent} at ${url}. /stop ends an answer, Ctrl-C leaves, Ctrl-D ends`);
   try {
     await Promise.race([talk(), listen(), left]);
@@ -156,7 +263,10 @@ export async function chat(options: ChatOptions): Promise<void> {
     lines.close();
     client.disconnect();
     const where = options.url === undefined ? '' : ` --url ${url}`;
-    if (interactive) note(`to go on: continuo chat --agent ${agent}${where} --session ${sessionId}`);
+    const again = `continuo chat --agent ${agent}${where} --session ${sessionId}`;
+    const { asked } = questions;
+    if (interactive) note(`to go on: ${again}`);
+    else if (asked) note(`${plain(callOf(asked))} waits for a yes or no: ${again}`);
   }
 }
 

@@ -52,6 +52,14 @@ describe('an answer', () => {
     expect(show([token('a'), end('a'), token('a', next), ended])).toBe('a\na\n');
   });
 
+  it('that waits for a person goes on behind others, and nothing of it is said again', () => {
+    const next = { message_id: 'm2' };
+    const ended = event('response', { status: 'final', content: 'two', outcome: { status: 'ok' }, ...next });
+    expect(show([token('May I? '), token('two', next), ended, token('Done.'), end('May I? Done.')])).toBe(
+      'May I? \ntwo\nDone.\n',
+    );
+  });
+
   it.each([
     ['aborted', 'Somebody stopped it.', 'one\n[aborted: Somebody stopped it.]\n'],
     ['interrupted', undefined, 'one\n[interrupted]\n'],
@@ -108,12 +116,16 @@ describe('what is not the answer', () => {
     expect(show([token('theirs', other), token('ours'), end('ours')], ['m1'], false)).toBe('ours\n');
   });
 
-  it('a question to a person is shown', () => {
-    const asked = event('approval_requested', {
-      approval_id: 'a1',
-      tool_call: { id: 'c', name: 'pay', args: { eur: 3 } },
-    });
-    expect(show([asked])).toBe('[waits until somebody allows pay {"eur":3}: a1]\n');
+  it('a question to a person is a line of its own, and no event: it is asked when its turn comes', () => {
+    const tool_call = { id: 'c', name: 'pay', args: { eur: 3, to: 'a\u001b[2J' } };
+    expect(show([event('approval_requested', { approval_id: 'a1', tool_call })])).toBe('');
+    const transcript = createTranscript({ isShown: () => true, isOwn: () => true });
+    expect(transcript.show(token('May I?')) + transcript.question({ tool_call })).toBe(
+      'May I?\n[allow pay {"eur":3,"to":"a\\u001b[2J"}? y/n]\n',
+    );
+    expect(transcript.question({ tool_call: { ...tool_call, args: 'a\u001b[2J' } })).toBe(
+      '[allow pay a[2J? y/n]\n',
+    );
   });
 
   it('nothing an agent says moves the cursor or names the window', () => {

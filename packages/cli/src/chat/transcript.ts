@@ -1,4 +1,4 @@
-import type { GatewayEvent } from '@continuo/protocol';
+import type { GatewayEvent, PendingApproval } from '@continuo/protocol';
 
 /** What a person sees of a session, as a pure machine: events go in, text comes out. Every text is shown once. */
 export interface Transcript {
@@ -6,6 +6,8 @@ export interface Transcript {
   show(event: GatewayEvent): string;
   /** The whole answer to a message, where its events are gone: what stands there already is not said again. */
   answer(messageId: string, content: unknown): string;
+  /** A question to a person, who answers with yes or no. */
+  question(open: Pick<PendingApproval, 'tool_call'>): string;
   /** A line of its own, whatever stands before it. */
   line(text: string): string;
 }
@@ -22,13 +24,19 @@ const MAX_ARGS = 100;
 /** Control characters: an answer must not move the cursor, or rename the terminal, of whoever reads it. */
 const UNSAFE = /(?![\n\t])\p{Cc}/gu;
 
-export function createTranscript({ isShown, isOwn }: TranscriptOptions): Transcript {
-  /** The message whose answer is being written. */
-  let answering: string | null = null;
-  /** What of its answer stands there, over all attempts. */
-  let shown = '';
+/** What stands there of an answer. */
+interface Told {
+  /** Over all attempts. */
+  shown: string;
   /** What the attempt under way has said; `null`: it is the first. */
-  let retold: string | null = null;
+  retold: string | null;
+}
+
+export function createTranscript({ isShown, isOwn }: TranscriptOptions): Transcript {
+  /** Answers that have begun and not ended: one that waits for a person goes on behind others. */
+  const begun = new Map<string, Told>();
+  /** The one that is being written. */
+  let told: Told | null = null;
   let midLine = false;
 
   function write(text: string): string {
@@ -46,42 +54,49 @@ export function createTranscript({ isShown, isOwn }: TranscriptOptions): Transcr
     return `${before}${text.replace(UNSAFE, '')}\n`;
   }
 
-  function begin(messageId: string): void {
-    if (answering === messageId) return;
-    answering = messageId;
-    shown = '';
-    retold = null;
+  function begin(messageId: string): Told {
+    const answer = begun.get(messageId) ?? { shown: '', retold: null };
+    begun.set(messageId, answer);
+    return answer;
+  }
+
+  /** Every answer has lines of its own. */
+  function turnTo(answer: Told): string {
+    const before = told === answer ? '' : newLine();
+    told = answer;
+    return before;
   }
 
   /** An attempt that starts over says again what stands there: only what goes beyond is new. */
-  function more(text: string): string {
-    if (retold === null) {
-      shown += text;
-      return write(text);
+  function more(answer: Told, text: string): string {
+    const { shown } = answer;
+    if (answer.retold === null) {
+      answer.shown += text;
+      return turnTo(answer) + write(text);
     }
-    retold += text;
+    const retold = answer.retold + text;
+    answer.retold = retold;
     if (shown.startsWith(retold)) return '';
-    const before = retold.startsWith(shown) ? '' : line('[it says something else this time]');
-    const fresh = before === '' ? retold.slice(shown.length) : retold;
-    shown = retold;
-    retold = null;
+    const before =
+      turnTo(answer) + (retold.startsWith(shown) ? '' : line('[it says something else this time]'));
+    const fresh = retold.startsWith(shown) ? retold.slice(shown.length) : retold;
+    answer.shown = retold;
+    answer.retold = null;
     return before + write(fresh);
   }
 
-  function end({ content, outcome }: Readonly<Record<string, unknown>>): string {
-    const whole = textOf(content);
+  function end(messageId: string, { content, outcome }: Readonly<Record<string, unknown>>): string {
+    const answer = begin(messageId);
     const { status, reason } = recordOf(outcome);
-    const written = rest(whole);
+    const written = turnTo(answer) + rest(answer.shown, textOf(content));
     const closed = newLine();
     const after = status === 'ok' ? '' : line(`[${textOf(status)}${reason ? `: ${oneLine(reason)}` : ''}]`);
-    answering = null;
-    shown = '';
-    retold = null;
+    begun.delete(messageId);
     return written + closed + after;
   }
 
   /** Where nothing was streamed, or the stream was lost, the end has it all. */
-  function rest(whole: string): string {
+  function rest(shown: string, whole: string): string {
     if (whole.startsWith(shown)) return write(whole.slice(shown.length));
     const stands = shown.startsWith(whole) || shown.endsWith(whole);
     return stands ? '' : newLine() + write(whole);
@@ -89,10 +104,8 @@ export function createTranscript({ isShown, isOwn }: TranscriptOptions): Transcr
 
   return {
     line,
-    answer(messageId, content) {
-      begin(messageId);
-      return end({ content, outcome: { status: 'ok' } });
-    },
+    question: (open) => line(`[allow ${callOf(open)}? y/n]`),
+    answer: (messageId, content) => end(messageId, { content, outcome: { status: 'ok' } }),
     show(event) {
       const data = recordOf(event.data);
       const messageId = String(data.message_id);
@@ -104,35 +117,25 @@ export function createTranscript({ isShown, isOwn }: TranscriptOptions): Transcr
           return isOwn(messageId) ? '' : line(`> ${textOf(data.content)}`);
         case 'token_stream':
           if (isMember) return '';
-          begin(messageId);
-          return more(textOf(data.content));
-        case 'tool_call_stream': {
-          const { name, args } = recordOf(data.tool_call);
-          return line(`[${textOf(name)}${args === undefined ? '' : ` ${oneLine(args)}`}]`);
-        }
+          return more(begin(messageId), textOf(data.content));
+        case 'tool_call_stream':
+          return line(`[${callOf(data)}]`);
         case 'tool_result_stream':
           return data.error === undefined
             ? ''
             : line(`[${textOf(data.name)} failed: ${oneLine(data.error)}]`);
-        case 'approval_requested': {
-          const { name, args } = recordOf(data.tool_call);
-          return line(
-            `[waits until somebody allows ${textOf(name)} ${oneLine(args)}: ${textOf(data.approval_id)}]`,
-          );
-        }
         case 'stream_error':
           if (isMember) return '';
-          begin(messageId);
-          retold = '';
+          begin(messageId).retold = '';
           return '';
         case 'error':
           return line(`[error: ${oneLine(data.message)}]`);
         case 'response':
-          begin(messageId);
-          return end(data);
+          return end(messageId, data);
         case 'reasoning_stream':
         case 'tool_progress_stream':
         case 'stream_end':
+        case 'approval_requested': // asked one at a time, by whoever takes the answers
         case 'approval_resolved':
         case 'status':
           return '';
@@ -141,6 +144,17 @@ export function createTranscript({ isShown, isOwn }: TranscriptOptions): Transcr
       }
     },
   };
+}
+
+/** A tool and its arguments, in one line: `search {"q":"a"}`. */
+export function callOf({ tool_call }: { readonly tool_call?: unknown }): string {
+  const { name, args } = recordOf(tool_call);
+  return `${textOf(name)}${args === undefined ? '' : ` ${oneLine(args)}`}`;
+}
+
+/** A text that someone else chose, in one line and without what a terminal would obey. */
+export function plain(text: string): string {
+  return text.replace(/\s+/g, ' ').replace(UNSAFE, '');
 }
 
 function recordOf(value: unknown): Readonly<Record<string, unknown>> {

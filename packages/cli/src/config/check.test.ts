@@ -70,6 +70,18 @@ describe('a configuration', () => {
     [{ limits: 'on' }, '"limits" is "on": it must be an object, or off.'],
     [{ limits: { inbox: 0 } }, '"limits.inbox" is 0: it must be a whole number, 1 or more.'],
     [{ limits: { inbox: 1.5 } }, '"limits.inbox" is 1.5: it must be a whole number, 1 or more.'],
+    [
+      { limits: { maxPayloadBytes: 5 } },
+      '"limits.maxPayloadBytes" is 5: it must be a whole number, 1024 to 1048576.',
+    ],
+    [
+      { limits: { maxPayloadBytes: 1_048_577 } },
+      '"limits.maxPayloadBytes" is 1048577: it must be a whole number, 1024 to 1048576.',
+    ],
+    [
+      { limits: { handshakeMs: Number.POSITIVE_INFINITY } },
+      '"limits.handshakeMs" is Infinity: it must be a whole number, 1 to 600000.',
+    ],
     [{ agents: [] }, '"agents" is an empty list: it must have at least one: leave it out for the demos.'],
     [{ agents: echoAgent }, '"agents" is an object: it must be a list of agents, teams and workflows.'],
     [

@@ -53,7 +53,12 @@ const limit = z.custom(
     (Number.isInteger(value) || value === Number.POSITIVE_INFINITY),
   { error: 'must be a whole number, 1 or more' },
 );
-const limits = table(Object.fromEntries(Object.keys(LIMITS).map((name) => [name, limit])));
+/** The ranges are the server's, which checks again what a program gives it. */
+const limits = table({
+  ...Object.fromEntries(Object.keys(LIMITS).map((name) => [name, limit])),
+  maxPayloadBytes: whole(1_024, LIMITS.maxPayloadBytes),
+  handshakeMs: whole(1, 600_000),
+});
 const component = z.looseObject(
   {
     kind: oneOf('agent', 'team', 'workflow'),

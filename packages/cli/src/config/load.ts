@@ -1,9 +1,10 @@
-import { existsSync } from 'node:fs';
-import { basename, resolve } from 'node:path';
+import { existsSync, realpathSync } from 'node:fs';
+import { basename, dirname, relative, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { UsageError } from '../fail.ts';
 import { checkConfig } from './check.ts';
 import type { ContinuoConfig } from './define.ts';
+import { placeIn } from './place.ts';
 
 /** Looked for in the working folder, in this order. */
 export const CONFIG_FILES = ['continuo.config.ts', 'continuo.config.js', 'continuo.config.mjs'] as const;
@@ -58,12 +59,21 @@ async function importConfig(file: string, name: string): Promise<unknown> {
     const hint = /Cannot find package 'continuo'/.test(reason)
       ? ' Install it beside the file: npm install continuo.'
       : '';
-    throw new UsageError(`${name}: ${reason}${hint}`);
+    throw new UsageError(`${name}${whereIn(error, file)}: ${reason}${hint}`);
   }
   if (!('default' in exported)) {
     throw new UsageError(`${name} has no default export: write \`export default defineConfig({ ... })\`.`);
   }
   return exported.default;
+}
+
+/** Where a file cannot be read, and in which one if `file` only imports it; empty where Node does not say. */
+function whereIn(error: unknown, file: string): string {
+  const place = error instanceof SyntaxError ? placeIn(error.stack ?? '') : null;
+  if (!place) return '';
+  const other = relative(dirname(realpathSync(file)), place.file);
+  const inOther = place.file === realpathSync(file) ? '' : `: ${other}`;
+  return `${inOther}, line ${place.line}${place.column === null ? '' : `, column ${place.column}`}`;
 }
 
 function reasonOf(error: unknown): string {

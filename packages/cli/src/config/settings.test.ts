@@ -109,6 +109,15 @@ describe('settings', () => {
     ).toEqual(resolve({ config }));
   });
 
+  it.each([
+    ['true', true],
+    ['1', true],
+    ['false', false],
+    ['0', false],
+  ])('take CONTINUO_PUSH=%s', (text, push) => {
+    expect(resolve({ environment: { CONTINUO_PUSH: text }, config: { push: !push } }).push).toBe(push);
+  });
+
   it('--quiet hides all but errors, unless a level is asked for', () => {
     expect(resolve({ flags: { quiet: true }, config }).logLevel).toBe('error');
     expect(resolve({ flags: { quiet: true, logLevel: 'debug' } }).logLevel).toBe('debug');
@@ -142,6 +151,8 @@ describe('settings', () => {
       { CONTINUO_LOG: 'loud' },
       'CONTINUO_LOG is "loud": it must be one of trace, debug, info, warn, error, silent.',
     ],
+    [{ CONTINUO_PUSH: 'maybe' }, 'CONTINUO_PUSH is "maybe": it must be true, 1, false or 0, or not set.'],
+    [{ CONTINUO_PUSH: 'TRUE' }, 'CONTINUO_PUSH is "TRUE": it must be true, 1, false or 0, or not set.'],
     [
       { CONTINUO_LIMITS: '3' },
       'CONTINUO_LIMITS is "3": it must be off, or not set; single limits are set in the file.',

@@ -104,7 +104,10 @@ function portOf({ CONTINUO_PORT }: Environment): number | undefined {
 
 function pushOf({ CONTINUO_PUSH }: Environment): boolean | undefined {
   const text = given(CONTINUO_PUSH);
-  return text === undefined ? undefined : text === 'true' || text === '1';
+  if (text === undefined) return undefined;
+  if (text === 'true' || text === '1') return true;
+  if (text === 'false' || text === '0') return false;
+  throw new UsageError(`CONTINUO_PUSH is "${text}": it must be true, 1, false or 0, or not set.`);
 }
 
 function levelOf({ logLevel }: Flags, { CONTINUO_LOG }: Environment): LogLevel | undefined {
