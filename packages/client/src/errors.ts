@@ -70,19 +70,20 @@ export class ConnectionError extends Error {
   override readonly name = 'ConnectionError';
 }
 
-const CLASSES = new Map<string, typeof GatewayError>([
-  ['version_unsupported', VersionUnsupportedError],
-  ['invalid_protocol_hello', InvalidHelloError],
-  ['unauthorized', UnauthorizedError],
-  ['agent_not_found', AgentNotFoundError],
-  ['too_large', TooLargeError],
-  ['conflict', ApprovalConflictError],
-]);
+const CLASSES: Readonly<Record<string, typeof GatewayError | null>> = {
+  __proto__: null,
+  version_unsupported: VersionUnsupportedError,
+  invalid_protocol_hello: InvalidHelloError,
+  unauthorized: UnauthorizedError,
+  agent_not_found: AgentNotFoundError,
+  too_large: TooLargeError,
+  conflict: ApprovalConflictError,
+};
 
 export function errorOf(frame: Frame): GatewayError {
   const code = typeof frame.code === 'string' ? frame.code : 'internal';
   const message = typeof frame.message === 'string' ? frame.message : code;
-  return new (CLASSES.get(code) ?? GatewayError)(code, message, frame);
+  return new (CLASSES[code] ?? GatewayError)(code, message, frame);
 }
 
 export function answerOf({ approval_id, approved, note, by }: Frame): ApprovalAnswer {

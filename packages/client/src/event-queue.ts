@@ -31,8 +31,9 @@ export function createEventQueue<T>(limit: number, onReturn: () => void): EventQ
   }
 
   const reader = read();
-  return {
-    push(item) {
+  const leave = reader.return.bind(reader);
+  return Object.assign(reader, {
+    push(item: T) {
       if (ended) return;
       if (items.length < limit) {
         items.push(item);
@@ -42,16 +43,12 @@ export function createEventQueue<T>(limit: number, onReturn: () => void): EventQ
       onReturn();
     },
     end,
-    next: () => reader.next(),
     return() {
       items = [];
       end();
       failure = undefined;
       onReturn();
-      return reader.return();
+      return leave();
     },
-    [Symbol.asyncIterator]() {
-      return this;
-    },
-  };
+  });
 }

@@ -1,12 +1,12 @@
 import type {
   Content,
-  ErrorFrame,
   GatewayServerFrame,
   Health,
   JoinedFrame,
   PendingApproval,
   Presence,
 } from '@continuo/protocol';
+import { checkOption } from './check-option.ts';
 import { type Connection, type ConnectionStatus, createConnection } from './connection/connection.ts';
 import { type Platform, systemPlatform } from './connection/platform.ts';
 import { ruleOfCode } from './connection/retry.ts';
@@ -21,6 +21,8 @@ import { type GatewayClientOptions, termsOf } from './options.ts';
 const STOP = '/stop';
 /** Characters of an id that the server repeats. */
 const MAX_ID = 200;
+/** How long a server may take to let a client go, in ms. */
+const LEAVE_MS = 3_000;
 
 /**
  * Talks to one agent. Every event of the session reaches each `events()` once and in order, over any number of broken
@@ -37,10 +39,13 @@ export class GatewayClient {
   readonly #audience: Audience;
   readonly #outbox: Outbox;
   readonly #session: Session;
-  #connecting: { promise: Promise<void>; resolve: () => void; reject: (error: unknown) => void } | null =
-    null;
+  /** The calls of `connect()` that wait. */
+  readonly #waiting = new Set<{ readonly resolve: () => void; readonly reject: (error: unknown) => void }>();
+  /** Why it is over, until somebody connects anew; `null` once it was connected. */
+  #end: Error | null | undefined;
 
   constructor(options: GatewayClientOptions) {
+    const terms = termsOf(options);
     const { agentId, clientId, WebSocket, platform } = options;
     ({
       onGap: this.onGap,
@@ -76,7 +81,7 @@ export class GatewayClient {
       url: options.url.replace(/^http/i, 'ws'),
       platform: this.#platform,
       tokens,
-      terms: termsOf(options),
+      terms,
       greeting: () => this.#session.greet(),
       ping: { type: 'ping' },
       onFrame: (frame) => this.#onFrame(frame as unknown as GatewayServerFrame),
@@ -136,22 +141,26 @@ export class GatewayClient {
 
   /**
    * Resolves when the session is joined. With reconnect on, a server that is not there yet is waited for; rejects when
-   * the server refuses for good, when attempts run out, when the signal is aborted, and on `disconnect()`.
+   * the server refuses for good, when attempts run out, when the signal is aborted, and on `disconnect()`. A signal ends
+   * its own call; the connection too where no other call waits for it and it was not there before.
    */
   connect({ signal = this.#signal }: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
     if (signal?.aborted) return Promise.reject(signal.reason);
     if (this.#connection.status === 'connected') return Promise.resolve();
-    this.#connecting ??= Promise.withResolvers<void>();
-    const { promise, reject } = this.#connecting;
+    const call = Promise.withResolvers<void>();
     const stop = (): void => {
-      reject(signal?.reason);
-      this.disconnect();
+      call.reject(signal?.reason);
+      this.#waiting.delete(call);
+      // One that was connected belongs to more than the calls that wait.
+      if (!this.#waiting.size && this.#end === undefined) this.disconnect();
     };
     const settled = (): void => signal?.removeEventListener('abort', stop);
     signal?.addEventListener('abort', stop);
-    promise.then(settled, settled); // whoever called connect() has the promise; after that, onEnd tells the readers
+    call.promise.then(settled, settled); // whoever called has the promise; after that, onEnd tells the readers
+    this.#waiting.add(call);
+    this.#end &&= undefined;
     this.#connection.connect();
-    return promise;
+    return call.promise;
   }
 
   /** Connects to a session where another client left it: the first event is the one after its cursor. */
@@ -167,7 +176,8 @@ export class GatewayClient {
 
   /**
    * Every event from here on; what came before the first call, when nobody was listening, too. Ends on `disconnect()`,
-   * throws when the connection is over for another reason, and when 10,000 events are left unread.
+   * throws when the connection is over for another reason, and when 10,000 events are left unread. Called after such an
+   * end, it waits for the next `connect()`.
    */
   events(): AsyncIterableIterator<ClientEvent> {
     return this.#audience.events();
@@ -178,12 +188,15 @@ export class GatewayClient {
     return this.#audience.on(type, listener);
   }
 
-  /** Resolves with the message's id when the server has stored it: exactly one turn answers it. Waits for a connection. */
+  /**
+   * Resolves with the message's id when the server has stored it: exactly one turn answers it. Waits for a connection;
+   * rejects with the reason of the end when the connection is over, until `connect()` is called again.
+   */
   async send(content: Content, options: { readonly messageId?: string } = {}): Promise<string> {
     const id = options.messageId ?? this.#platform.id();
-    if (id.length > MAX_ID) throw new RangeError(`messageId must not be ${id}`);
+    checkOption('messageId', id, 'string', id.length <= MAX_ID);
     const frame = { type: 'message', message_id: id, content };
-    await this.#outbox.add({ id, frame, repeatable: content !== STOP });
+    await this.#request(frame, content !== STOP, id);
     return id;
   }
 
@@ -196,13 +209,8 @@ export class GatewayClient {
     approved: boolean,
     { note }: { readonly note?: string } = {},
   ): Promise<ApprovalAnswer> {
-    return answerOf(
-      await this.#request('approval_response', true, {
-        approval_id: approvalId,
-        approved,
-        note,
-      }),
-    );
+    const frame = { type: 'approval_response', approval_id: approvalId, approved, note };
+    return answerOf(await this.#request(frame, true));
   }
 
   /**
@@ -210,13 +218,21 @@ export class GatewayClient {
    * for a connection and is sent once: rejects when the connection breaks before the answer.
    */
   async abort(reason?: string): Promise<string | null> {
-    const { message_id } = await this.#request('abort', false, { reason });
+    const { message_id } = await this.#request({ type: 'abort', reason }, false);
     return typeof message_id === 'string' ? message_id : null;
   }
 
-  /** Leaves in good order: when it resolves, nobody sees this client any more. `connect()` comes back to the session. */
+  /**
+   * Leaves in good order: when it resolves, nobody sees this client any more. A server that does not answer is left after
+   * 3 s. `connect()` comes back to the session.
+   */
   async leave(): Promise<void> {
-    if (this.state === 'connected') await this.#request('leave', false, {}).catch(() => {}); // gone is gone
+    if (this.state === 'connected') {
+      const id = this.#platform.id();
+      const stop = this.#platform.timer(LEAVE_MS, () => this.#outbox.answer({ request_id: id })); // silence is one
+      await this.#request({ type: 'leave' }, false, id).catch(() => {}); // gone is gone
+      stop();
+    }
     this.disconnect();
   }
 
@@ -231,35 +247,39 @@ export class GatewayClient {
     else this.#connection.disconnect();
   }
 
-  #request(type: string, repeatable: boolean, fields: object): ReturnType<Outbox['add']> {
-    return this.#outbox.add({ id: this.#platform.id(), frame: { type, ...fields }, repeatable });
+  #request(frame: object, repeatable: boolean, id = this.#platform.id()): ReturnType<Outbox['add']> {
+    return this.#end ? Promise.reject(this.#end) : this.#outbox.add({ id, frame, repeatable });
   }
 
   #onFrame(frame: GatewayServerFrame): void {
     if (!isSound(frame)) return this.#report(new ConnectionError(`The server sent a broken ${frame.type}.`));
     if (this.#outbox.answer(frame)) return;
-    if (frame.type === 'error') return this.#onError(frame);
-    if (frame.type === 'goaway') return this.#connection.hint(frame.retry_after_ms);
+    if ('retry_after_ms' in frame) this.#connection.hint(frame.retry_after_ms);
+    if (frame.type === 'error') {
+      const error = errorOf(frame);
+      if (this.state === 'connected') return this.#report(error);
+      return this.#connection.refused(error, ruleOfCode(error.code));
+    }
     const isGreeting = frame.type === 'joined' && this.state !== 'connected';
     this.#session.take(frame);
     if (!isGreeting) return;
     this.#connection.greeted();
     this.#session.greeted();
-    this.#connecting?.resolve();
-    this.#connecting = null;
+    this.#settle(null);
   }
 
-  #onError(frame: ErrorFrame): void {
-    const error = errorOf(frame);
-    this.#connection.hint(frame.retry_after_ms);
-    if (this.state === 'connected') this.#report(error);
-    else this.#connection.refused(error, ruleOfCode(error.code));
+  /** What became of connecting. */
+  #settle(end: Error | null): void {
+    this.#end = end;
+    for (const { resolve, reject } of this.#waiting)
+      if (end) reject(end);
+      else resolve();
+    this.#waiting.clear();
   }
 
   #onEnd(reason: Reason | null): void {
     const error = endOf(reason ?? 'disconnect() was called.');
-    this.#connecting?.reject(error);
-    this.#connecting = null;
+    this.#settle(error);
     this.#outbox.end(error);
     this.#audience.end(reason === null ? undefined : error);
   }

@@ -1,3 +1,4 @@
+import { checkOption } from './check-option.ts';
 import { BACKOFF, type Backoff, checkBackoff } from './connection/backoff.ts';
 import type { ConnectionStatus } from './connection/connection.ts';
 import type { ConnectionTerms } from './connection/machine.ts';
@@ -21,7 +22,7 @@ export interface GatewayClientOptions {
   readonly backoff?: Partial<Backoff>;
   /** Failed attempts in a row before it gives up. Default: never. */
   readonly maxReconnectAttempts?: number;
-  /** Ends a `connect()` under way, which rejects with its reason. */
+  /** For every `connect()` that has no signal of its own: ends those under way, which reject with its reason. */
   readonly signal?: AbortSignal;
   /** Called for a hole that the server could not fill: `expected` was not there, `received` is where it goes on. */
   readonly onGap?: (expected: number, received: number) => void;
@@ -38,12 +39,16 @@ export interface GatewayClientOptions {
 
 /** Throws a sentence that names the option that cannot be. */
 export function termsOf({
+  url,
+  agentId,
   reconnect = true,
   backoff,
   maxReconnectAttempts,
 }: GatewayClientOptions): ConnectionTerms {
   const maxAttempts = maxReconnectAttempts ?? Number.MAX_VALUE;
-  if (!(maxAttempts >= 0)) throw new RangeError(`maxReconnectAttempts must not be ${maxAttempts}`);
+  checkOption('url', url, 'string');
+  checkOption('agentId', agentId, 'string');
+  checkOption('maxReconnectAttempts', maxAttempts, 'number', maxAttempts >= 0);
   return {
     backoff: checkBackoff({ ...BACKOFF, ...backoff }),
     reconnect,

@@ -1,3 +1,5 @@
+import { checkOption } from '../check-option.ts';
+
 /** How long to wait between attempts to connect. */
 export interface Backoff {
   /** The first delay, in ms: above 0. */
@@ -22,9 +24,8 @@ export function backoffDelay(backoff: Backoff, attempt: number, random: number):
 /** Throws a sentence that names the option that cannot be. */
 export function checkBackoff(backoff: Backoff): Backoff {
   const { initialMs, maxMs, multiplier, jitter } = backoff;
-  const check = (name: keyof Backoff, isGood: boolean): void => {
-    if (!isGood) throw new RangeError(`backoff.${name} must not be ${backoff[name]}`);
-  };
+  const check = (name: keyof Backoff, isGood: boolean): void =>
+    checkOption(`backoff.${name}`, backoff[name], 'number', isGood);
   check('initialMs', initialMs > 0);
   check('maxMs', maxMs >= initialMs && maxMs < 2 ** 31); // timers hold 31 bits
   check('multiplier', multiplier >= 1);

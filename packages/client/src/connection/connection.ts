@@ -117,7 +117,7 @@ export function createConnection(options: ConnectionOptions): Connection {
       },
       (error: unknown) => {
         options.onProblem(error);
-        closed(generation, `There is no token: ${String(error)}`, 'after');
+        closed(generation, `No token: ${String(error)}`, 'after');
       },
     );
   }
@@ -140,11 +140,11 @@ export function createConnection(options: ConnectionOptions): Connection {
   /** The rule of the server's error table says whether to come back, and the server's hint when. */
   function closed(generation: number, reason: Reason, rule: RetryRule): void {
     if (generation !== state.generation) return;
-    const again = rule === 'with-new-token' && tokens.refused(reason);
-    const final = rule === 'never' || (rule === 'with-new-token' && !again);
+    let when = rule;
+    if (rule === 'with-new-token') when = tokens.refused(reason) ? 'now' : 'never';
     // At once, but not over and over.
-    const now = (again || rule === 'now') && 'attempt' in state && state.attempt === 0;
-    input({ type: 'closed', generation, reason, final, afterMs: hintMs ?? (now ? 0 : undefined) });
+    const afterMs = when === 'now' && 'attempt' in state && !state.attempt ? 0 : undefined;
+    input({ type: 'closed', generation, reason, final: when === 'never', afterMs: hintMs ?? afterMs });
   }
 
   function receive(generation: number, data: unknown): void {
@@ -152,11 +152,9 @@ export function createConnection(options: ConnectionOptions): Connection {
     input({ type: 'heard', generation });
     let frame: unknown;
     try {
-      frame = typeof data === 'string' ? JSON.parse(data) : null;
-    } catch {
-      frame = null;
-    }
-    if (typeof frame !== 'object' || frame === null || Array.isArray(frame))
+      if (typeof data === 'string') frame = JSON.parse(data);
+    } catch {} // told below
+    if (!(frame instanceof Object) || Array.isArray(frame))
       return options.onProblem(new ConnectionError(`No JSON object: ${String(data).slice(0, 100)}`));
     options.onFrame(frame as Record<string, unknown>);
   }

@@ -30,7 +30,7 @@ export interface Audience {
   events(): EventQueue<ClientEvent>;
   on(type: string, listener: (event: never) => void): () => void;
   publish(event: ClientEvent): void;
-  /** Ends the iterators; listeners stay for the next connection. */
+  /** Ends the iterators that somebody has; what nobody has read yet, and listeners, stay for the next connection. */
   end(reason?: Error): void;
 }
 
@@ -64,9 +64,11 @@ export function createAudience(call: (callback: () => void) => void): Audience {
         if (type === 'event' || type === event.type) call(() => listener(event as never));
     },
     end(reason) {
-      const ended = [...queues];
-      queues.clear();
-      for (const queue of ended) queue.end(reason);
+      for (const queue of queues) {
+        if (queue === early) continue; // the end of what nobody listened to is nobody's
+        queues.delete(queue);
+        queue.end(reason);
+      }
     },
   };
 }

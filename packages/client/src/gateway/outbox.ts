@@ -67,8 +67,7 @@ export function createOutbox(options: {
     add({ id, frame, repeatable }) {
       const known = all.get(id);
       if (known) return known.promise;
-      if (all.size >= OUTBOX)
-        return Promise.reject(new ConnectionError(`${OUTBOX} messages wait for the server already.`));
+      if (all.size >= OUTBOX) return Promise.reject(new ConnectionError(`${OUTBOX} messages wait already.`));
       const text = JSON.stringify({ ...frame, request_id: id });
       const waiting = { text, repeatable, sent: false, ...Promise.withResolvers<Frame>() };
       all.set(id, waiting);
@@ -77,18 +76,19 @@ export function createOutbox(options: {
     },
     answer(frame) {
       const id = frame.request_id ?? frame.message_id;
-      if (typeof id !== 'string' || !all.has(id)) return false;
-      if (frame.type === 'error') fail(id, errorOf(frame));
-      else all.get(id)?.resolve(frame);
-      all.delete(id);
-      return true;
+      const waiting = typeof id === 'string' && all.get(id);
+      if (!waiting) return false;
+      if (frame.type === 'error') waiting.reject(errorOf(frame));
+      else waiting.resolve(frame);
+      return all.delete(id);
     },
     flush() {
       for (const [id, waiting] of all) post(id, waiting);
     },
     broke() {
       for (const [id, { sent, repeatable }] of all)
-        if (sent && !repeatable) fail(id, new ConnectionError('The connection broke before the answer.'));
+        if (sent && !repeatable)
+          fail(id, new ConnectionError('The connection was closed before the answer.'));
     },
     end(error) {
       for (const id of all.keys()) fail(id, error);
