@@ -6,6 +6,8 @@ export default defineConfig({
   test: {
     include: ['packages/**/*.test.ts', 'test/**/*.test.ts', 'sim/**/*.test.ts'],
     pool: 'forks',
+    /** Most of the long tests wait for other processes. */
+    maxWorkers: 3,
     execArgv: ['--conditions=continuo-source'],
     testTimeout: 90_000,
     maxConcurrency: 6,

@@ -84,7 +84,7 @@ export const FRAMES: readonly FrameRow[] = [
     type,
     fields: fieldsOf(AbortFrame),
     good: {},
-    bad: { reason: [...NO_TEXT, null, 'x'.repeat(401)] },
+    bad: { reason: [...NO_TEXT, null] },
   })),
   {
     type: 'approval_response',
