@@ -5,6 +5,9 @@ import type { Subject } from './systems.ts';
 /** How long a server may take to start, to answer, or to stop, in ms. */
 const ANSWER_MS = 20_000;
 
+/** As `continuo serve` starts itself; the controls have Node's default, as their users do. */
+const AS_SHIPPED = ['--max-semi-space-size=8'];
+
 /** The server under test, in a process of its own. */
 export interface ServerProcess {
   readonly port: number;
@@ -18,7 +21,7 @@ export interface ServerProcess {
 
 export async function startServer({ name, server, args }: Subject): Promise<ServerProcess> {
   const child = fork(new URL(`./servers/${server}.ts`, import.meta.url), args, {
-    execArgv: ['--conditions=continuo-source', '--expose-gc'],
+    execArgv: ['--conditions=continuo-source', '--expose-gc', ...(server === 'continuo' ? AS_SHIPPED : [])],
   });
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
 

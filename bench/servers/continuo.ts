@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { demoAgents } from '@continuo/agents';
+import { demoAgents } from '@continuo/agents/demo';
 import {
   createGateway,
   createMemoryStore,

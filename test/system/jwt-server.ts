@@ -1,4 +1,4 @@
-import { demoAgents } from '@continuo/agents';
+import { demoAgents } from '@continuo/agents/demo';
 import {
   createGateway,
   createMemoryStore,

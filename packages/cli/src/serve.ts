@@ -31,10 +31,14 @@ interface Served {
 }
 
 /** A gateway of the settings. What they say wrongly is a `UsageError`. */
-function create({ settings, environment, version }: ServeOptions, store: Store, log: Logger): Served {
+async function create(
+  { settings, environment, version }: ServeOptions,
+  store: Store,
+  log: Logger,
+): Promise<Served> {
   const { auth, push, limits, allowedOrigins, trustProxy, drainMs, retention } = settings;
   try {
-    const agents = agentsOf(settings.agents, environment);
+    const agents = await agentsOf(settings.agents, environment);
     const gateway = createGateway({
       agents,
       store,
@@ -70,7 +74,7 @@ export async function serve(options: ServeOptions): Promise<void> {
   const store = await open(settings);
   let served: Served;
   try {
-    served = create(options, store, log);
+    served = await create(options, store, log);
   } catch (error) {
     await store.close();
     throw error;
