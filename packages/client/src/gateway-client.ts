@@ -252,7 +252,7 @@ export class GatewayClient {
   }
 
   #onFrame(frame: GatewayServerFrame): void {
-    if (!isSound(frame)) return this.#report(new ConnectionError(`The server sent a broken ${frame.type}.`));
+    if (!isSound(frame)) return this.#report(new ConnectionError(`Broken: ${frame.type}.`));
     if (this.#outbox.answer(frame)) return;
     if ('retry_after_ms' in frame) this.#connection.hint(frame.retry_after_ms);
     if (frame.type === 'error') {

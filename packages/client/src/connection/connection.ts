@@ -153,7 +153,9 @@ export function createConnection(options: ConnectionOptions): Connection {
     let frame: unknown;
     try {
       if (typeof data === 'string') frame = JSON.parse(data);
-    } catch {} // told below
+    } catch {
+      // told below
+    }
     if (!(frame instanceof Object) || Array.isArray(frame))
       return options.onProblem(new ConnectionError(`No JSON object: ${String(data).slice(0, 100)}`));
     options.onFrame(frame as Record<string, unknown>);

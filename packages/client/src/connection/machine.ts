@@ -208,7 +208,7 @@ function onTimer(state: ConnectionState, env: ConnectionEnv): ConnectionStep {
       return now >= state.until ? dial(state, state.attempt, env) : later(state.until);
     case 'open': {
       if (state.pongBy !== null) {
-        return now >= state.pongBy ? retry(state, 'The connection went silent.', env) : later(state.pongBy);
+        return now >= state.pongBy ? retry(state, 'The server did not answer.', env) : later(state.pongBy);
       }
       const idleAt = state.heardAt + terms.idleMs;
       return now >= idleAt ? ask(state, now, terms.pongMs) : later(idleAt);

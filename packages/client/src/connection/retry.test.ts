@@ -18,7 +18,7 @@ describe('whether to come back', () => {
   });
 
   it('is never after an error that is not known', () => {
-    for (const code of ['', 'something_new', 'internal_affairs', 'constructor'])
+    for (const code of ['', 'something_new', 'internal_affairs', 'rate_of_exchange', 'slow', 'constructor'])
       expect(ruleOfCode(code)).toBe('never');
   });
 });

@@ -5,7 +5,7 @@ import type { RetryRule } from '@continuo/protocol/errors';
  * test holds it to the table.
  */
 
-const LATER = /^(hand|rate_|inbox|slow|drain|unavail|internal$)/;
+const LATER = /^(handshake_timeout|rate_limited|inbox_full|slow_consumer|draining|unavailable|internal)$/;
 const FINAL = [1000, 4400, 4403, 4404, 4409, 4426];
 
 /** Whether to come back after an error, by its code. One that is not known is for good. */
