@@ -65,16 +65,16 @@ export function createLedger(channel: string, ownId: string, truth: Truth, count
     checkComplete() {
       if (!start) return;
       const epochs = truth.epochs(log);
+      const all = epochs.flatMap((each) => [...truth.entries(log, each).values()]);
       const from = epochs.indexOf(excused?.epoch ?? start.epoch);
       for (const each of epochs.slice(Math.max(0, from))) {
-        const entries = [...truth.entries(log, each).values()];
-        for (const entry of entries) {
+        for (const entry of truth.entries(log, each).values()) {
           if (each === start.epoch && entry.offset <= start.cursor) continue;
           if (each === excused?.epoch && entry.offset <= excused.offset) continue;
           if (entry.source?.endsWith(`/${ownId}`)) continue;
           const id = nameOf(entry.id, entry.offset, entry.epoch);
           must(seen.has(id), `P-3: ${id} of ${channel} never reached ${ownId}`);
-          const isTwice = entries.filter((other) => other.id === entry.id).length > 1;
+          const isTwice = all.filter((other) => other.id === entry.id).length > 1;
           must(
             ackSent.has(id) || (isTwice && ackedIds.has(`${entry.id} ${entry.epoch}`)),
             `P-5: ${id} was never acked by ${ownId} and did not come again`,
