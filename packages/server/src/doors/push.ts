@@ -6,23 +6,21 @@ import {
   PingFrame,
   PongFrame,
   PublishFrame,
-  type PushServerFrame,
-  type RequestId,
   type Reset,
   SubscribeFrame,
   UnsubscribeFrame,
-  WireError,
 } from '@continuo/protocol';
-import { demand, type Principal } from '../core/access.ts';
+import { demand } from '../core/access.ts';
 import type { Attachment } from '../core/attachment.ts';
 import type { Channels } from '../core/channels.ts';
 import type { Consumers } from '../core/consumers.ts';
-import type { Feed, Feeds } from '../core/feed.ts';
+import type { Feeds } from '../core/feed.ts';
 import { keyOf, logOf } from '../core/names.ts';
 import type { Tails } from '../core/tail.ts';
 import type { Random, Report } from '../ports.ts';
 import { channelDialects, sourceOf } from './dialects.ts';
-import type { Connection, Row, SocketProtocol } from './socket.ts';
+import { type Answered, answer, type Pusher, principalOf } from './pusher.ts';
+import type { Row, SocketProtocol } from './socket.ts';
 
 /** Door 2, on `/ws`: channels. A channel is a log, a subscription a feed, at-least-once an attached consumer. */
 
@@ -36,48 +34,8 @@ export interface PushDoorOptions {
   readonly enabled: boolean;
 }
 
-interface Subscription {
-  readonly feed: Feed;
-  /** `null`: at most once. */
-  readonly attachment: Attachment | null;
-  readonly ownSource: string | null;
-}
-
-interface Pusher {
-  readonly connection: Connection;
-  clientId: string;
-  /** Whether the server made the id up: then its consumers end with the connection. */
-  temporary: boolean;
-  /** Asked for once; `null`: not yet, or refused. */
-  principal: Promise<Principal> | null;
-  readonly subscriptions: Map<string, Subscription>;
-  /** Its socket is gone. */
-  closed: boolean;
-}
-
-interface Answered {
-  readonly request_id?: RequestId | undefined;
-}
-
 export function createPushDoor(options: PushDoorOptions): SocketProtocol<Pusher> {
   const { channels, consumers, feeds, tails, random, report, enabled } = options;
-
-  function answer(pusher: Pusher, request: Answered, frame: PushServerFrame): void {
-    const { request_id } = request;
-    pusher.connection.send({ ...frame, ...(request_id !== undefined && { request_id }) });
-  }
-
-  async function principalOf(pusher: Pusher): Promise<Principal> {
-    if (!enabled)
-      throw new WireError('push_disabled', 'Channels are switched off here. Start the gateway with --push.');
-    pusher.principal ??= pusher.connection.authenticate();
-    try {
-      return await pusher.principal;
-    } catch (error) {
-      pusher.principal = null;
-      throw error;
-    }
-  }
 
   async function drop(pusher: Pusher, channel: string): Promise<void> {
     const subscription = pusher.subscriptions.get(channel);
@@ -97,6 +55,7 @@ export function createPushDoor(options: PushDoorOptions): SocketProtocol<Pusher>
     const principal = await pusher.connection.authenticate(frame.token);
     void dropAll(pusher);
     pusher.principal = Promise.resolve(principal);
+    pusher.capabilities = new Set(frame.capabilities);
     if (frame.client_id !== undefined) {
       pusher.clientId = frame.client_id;
       pusher.temporary = false;
@@ -227,6 +186,8 @@ export function createPushDoor(options: PushDoorOptions): SocketProtocol<Pusher>
         connection,
         clientId,
         temporary: true,
+        capabilities: new Set(),
+        enabled,
         principal: null,
         subscriptions: new Map(),
         closed: false,

@@ -1,0 +1,55 @@
+import { z } from 'zod';
+import { ClientMadeId } from './gateway.ts';
+import {
+  AckFrame,
+  ChannelMessageFrame,
+  ChannelName,
+  ChannelResetFrame,
+  HeartbeatFrame,
+  PresenceBatchFrame,
+  PresenceChangeFrame,
+  PublishFrame,
+  SubscribeFrame,
+} from './push.ts';
+
+/** Door 2 without a socket: `/api/push/poll/*`, `/api/push/sse` and `/api/channels/*`. */
+
+const poller = { poll_token: z.string().max(16_000) };
+
+export const PollRegister = z.object({
+  client_id: ClientMadeId.optional(),
+  auth_token: z.string().optional(),
+});
+export const PollRegistered = z.object({ client_id: z.string(), poll_token: z.string() });
+
+export const PollMessages = z.object({
+  ...poller,
+  /** Seconds. */
+  timeout: z.number().min(0).optional(),
+  cursor: z.string().max(64_000).optional(),
+});
+export const PollBatch = z.object({
+  messages: z.array(
+    z.union([ChannelMessageFrame, ChannelResetFrame, PresenceBatchFrame, PresenceChangeFrame]),
+  ),
+  /** Seconds to wait before the next poll. */
+  poll_interval_hint: z.number(),
+  cursor: z.string(),
+});
+
+/** Of acks and nacks. */
+export const PollAck = AckFrame.pick({ event_id: true, channel: true }).extend(poller);
+/** `since` and `epoch` say where a consumer that is not known yet begins, or one without delivery goes on. */
+export const PollSubscribe = SubscribeFrame.pick({
+  channel: true,
+  since: true,
+  epoch: true,
+  delivery: true,
+  echo: true,
+}).extend(poller);
+export const PollUnsubscribe = z.object({ ...poller, channel: ChannelName });
+export const PollPublish = PublishFrame.pick({ channel: true, data: true, event_id: true }).extend(poller);
+export const PollHeartbeat = HeartbeatFrame.pick({ status: true, metadata: true }).extend(poller);
+export const PollDeregister = z.object(poller);
+export const ChannelPost = PublishFrame.pick({ data: true, event_id: true });
+export const ChannelPosted = z.object({ event_id: z.string(), sequence: z.int() });
