@@ -6,11 +6,15 @@ export const logOf = {
   session: (owner: string, id: string): string => `session:${safe(owner)}:${safe(id)}`,
   run: (owner: string, id: string): string => `run:${safe(owner)}:${safe(id)}`,
   channel: (name: string): string => `channel:${name}`,
+  /** What consumers of a channel could not handle. */
+  dead: (channel: string): string => `dead:${channel}`,
 };
 
 export const keyOf = {
   session: (owner: string, id: string): string => `session/${safe(owner)}/${safe(id)}`,
   run: (owner: string, id: string): string => `run/${safe(owner)}/${safe(id)}`,
+  /** In the order of the names. */
+  channel: (name: string): string => `channel/${name}`,
   consumer: (owner: string, clientId: string, channel: string): string =>
     `consumer/${safe(owner)}/${safe(clientId)}/${safe(channel)}`,
   poll: (owner: string, clientId: string): string => `poll/${safe(owner)}/${safe(clientId)}`,
@@ -31,14 +35,14 @@ export const keyOf = {
 
 export type LogName =
   | { readonly kind: 'session' | 'run'; readonly owner: string; readonly id: string }
-  | { readonly kind: 'channel'; readonly name: string };
+  | { readonly kind: 'channel' | 'dead' /** The channel's. */; readonly name: string };
 
 /** The inverse of {@link logOf}. Throws for a name it never made. */
 export function parseLog(log: string): LogName {
   const colon = log.indexOf(':');
   const kind = log.slice(0, colon);
   const rest = log.slice(colon + 1);
-  if (kind === 'channel') return { kind, name: rest };
+  if (kind === 'channel' || kind === 'dead') return { kind, name: rest };
   const [owner, id, ...more] = rest.split(':');
   if ((kind !== 'session' && kind !== 'run') || !owner || !id || more.length > 0)
     throw new Error(`no log is named ${log}`);

@@ -1,7 +1,10 @@
 import { type Entry, toGateway, toRun, writeSse } from '@continuo/protocol';
 import type { Dialect } from '../core/dialect.ts';
+import { storedMessage } from '../core/message.ts';
 import { parseLog } from '../core/names.ts';
 import type { Wire } from '../ports.ts';
+
+export { sourceOf } from '../core/message.ts';
 
 /** How entries look on each door. One object per wire, so that what is encoded for one reader serves them all. */
 
@@ -56,25 +59,7 @@ export const channelDialects: (wire: Wire) => { readonly first: Dialect; readonl
 
 function channelMessage(entry: Entry): Record<string, unknown> {
   const name = parseLog(entry.log);
-  return {
-    type: 'channel_message',
-    channel: name.kind === 'channel' ? name.name : '',
-    data: entry.data,
-    event_id: entry.id,
-    timestamp: entry.at / 1000,
-    source: entry.source === undefined ? null : clientOf(entry.source),
-    target: null,
-    sequence: entry.offset,
-  };
-}
-
-/** Two users may have chosen one client id: the source of a message names both, the wire shows the client's. */
-export function sourceOf(owner: string, clientId: string): string {
-  return `${encodeURIComponent(owner)}/${clientId}`;
-}
-
-function clientOf(source: string): string {
-  return source.slice(source.indexOf('/') + 1);
+  return { type: 'channel_message', ...storedMessage(entry, name.kind === 'channel' ? name.name : '') };
 }
 
 /** Door 4: the viewers of one run share what is encoded. */
