@@ -169,7 +169,7 @@ function storeOf(backendName: string | undefined, storeName: string | undefined)
   if (backendName === undefined || backendName === storeName) return 'gateway';
   if (backendName === 'memory') return 'memory';
   if (storeName === undefined) return 'gateway';
-  const problem = `must be memory, or "${storeName}" as the gateway's store: open that store as ${backendName}, or leave this out`;
+  const problem = `must be memory, or left out: the gateway's store is ${storeName}; open that as ${backendName}:PATH`;
   throw wrong('push.delivery.storeBackend', backendName, problem);
 }
 
