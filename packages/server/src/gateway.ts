@@ -182,7 +182,11 @@ export function createGateway(options: GatewayOptions): Gateway {
     random,
     report,
     watchers: tails.watchers,
-    base: { ...retention.channel, delivery: pushSettings.delivery.enabled },
+    base: {
+      ...retention.channel,
+      delivery: pushSettings.delivery.enabled,
+      presence: pushSettings.presence.enabled,
+    },
     patterns: pushSettings.channels,
     hooks: pushSettings.hooks,
   });

@@ -155,7 +155,8 @@ describe('who publishes', () => {
         },
       },
     });
-    void channels.accept(ANN, 'news', { data: 'slow' });
+    for (const asker of [ANN, { ...ANN, clientId: null }])
+      void channels.accept(asker, 'news', { data: 'slow' });
     const other: Asker = { ...ANN, clientId: 'other' };
     await expect(channels.accept(other, 'news', { data: 'bad' })).rejects.toMatchObject(code('invalid'));
     expect(await channels.accept(other, 'news', { data: 'good' })).toMatchObject({ sequence: 1 });

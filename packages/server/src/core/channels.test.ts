@@ -160,7 +160,7 @@ describe('what a channel keeps', () => {
 
   it('outlives a sweep that failed', async () => {
     let broken = false;
-    const { clock, channels, store, watched, problems } = createChannelWorld({
+    const { clock, channels, store, watched, problems, publish } = createChannelWorld({
       base: { maxAgeMs: MINUTE_MS },
       through: (data) =>
         interceptStore(data, async (call, go) => {
@@ -168,15 +168,20 @@ describe('what a channel keeps', () => {
           return go();
         }),
     });
-    const { epoch } = await channels.open('news');
-    watched.add('channel:news');
+    const heads = (): Promise<unknown> => store.logs.heads(['channel:watched', 'channel:used']);
+    const { epoch } = await channels.open('watched');
+    await channels.open('used');
+    watched.add('channel:watched');
     await clock.advance(50_000);
+    await publish('used', 1);
     broken = true;
-    await clock.advance(20_000);
+    await clock.advance(5_000);
     broken = false;
-    expect(problems[0]).toContain('looking after channel news');
+    expect(problems[0]).toContain('looking after channel');
+    await clock.advance(50_000);
+    expect(await heads()).toMatchObject([{ epoch }, { offset: 1 }]);
     await clock.advance(10 * MINUTE_MS);
-    expect(await store.logs.heads(['channel:news'])).toMatchObject([{ epoch }]);
+    expect(await heads()).toMatchObject([{ epoch }, null]);
   });
 
   it('is swept no more when the gateway has closed', async () => {

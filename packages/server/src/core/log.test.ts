@@ -150,8 +150,10 @@ describe('the journal', () => {
 
   it('trims no more when it was closed', async () => {
     const { clock, append, kept, journal } = createWorld();
+    const idle = clock.timers;
     await append(105);
     journal.close();
+    expect(clock.timers).toBe(idle);
     await clock.advance(10_000);
     expect(await kept()).toEqual({ oldest: 1, newest: 105 });
   });

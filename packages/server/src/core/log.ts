@@ -125,7 +125,6 @@ export function createJournal({ logs, bus, clock, report, retentionOf }: Journal
     close() {
       closed = true;
       stopTimer?.();
-      over.clear();
     },
   };
 }
