@@ -41,7 +41,7 @@ import { checkLimits, LIMITS, type Limits } from './limits.ts';
 import { createLoopLag } from './observe/loop-lag.ts';
 import { createMetrics, createMetricsRoute } from './observe/metrics.ts';
 import { createTally } from './observe/tally.ts';
-import type { Clock, Random, Report, Store } from './ports.ts';
+import type { Clock, OpenStream, Random, Report, Store } from './ports.ts';
 
 export interface GatewayOptions {
   /** Agents, teams and workflows, in the order in which they are listed. */
@@ -230,6 +230,8 @@ export function createGateway(options: GatewayOptions): Gateway {
     onError: tally.error,
   });
 
+  const openStream: OpenStream = (request, env, headers) =>
+    (isNode(env) ? openNodeStream : openWebStream)(request, env, headers);
   const pollTokens = createPollTokens({ records, clock, fingerprint: fingerprintOf(auth) });
   const poll = createPollDoor({
     channels,
@@ -238,6 +240,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     records,
     tokens: pollTokens,
     authenticate,
+    openStream,
     clock,
     random,
     report,
@@ -313,7 +316,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     const problem = { ...problemOf('draining', DRAINING.message), detail: DRAINING.message };
     return Promise.resolve(c.json(problem, ERRORS.draining.status));
   });
-  app.route('/api/push/poll', poll.routes);
+  app.route('/', poll.routes);
   app.route(
     '/',
     createRunsDoor({
@@ -323,8 +326,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       workers,
       components: agents,
       authenticate,
-      openStream: (request, env, headers) =>
-        (isNode(env) ? openNodeStream : openWebStream)(request, env, headers),
+      openStream,
       clock,
       report,
       storeName: store.name,
