@@ -1,7 +1,8 @@
 import { encodeVectorCursor, type Entry, toGateway, toRun, writeSse } from '@continuo/protocol';
 import type { Dialect } from '../core/dialect.ts';
+import { WATERMARK_BYTES } from '../core/feed.ts';
 import { parseLog } from '../core/names.ts';
-import type { Wire } from '../ports.ts';
+import type { Peer, Wire } from '../ports.ts';
 
 /** How entries look on each door. One object per wire, so that what is encoded for one reader serves them all. */
 
@@ -71,6 +72,13 @@ export const channelEventDialects: (wire: Wire) => {
 export function channelText(entry: Entry, attempt: number): string {
   const message = { ...channelMessage(entry), attempt };
   return JSON.stringify(attempt > 1 ? { ...message, _redelivered: true } : message);
+}
+
+/** Sends a message once more. False: the peer has more unread than it should. */
+export function redeliver(peer: Peer, entry: Entry, attempt: number): boolean {
+  if (peer.bufferedBytes >= WATERMARK_BYTES) return false;
+  peer.send(peer.wire.frame(channelText(entry, attempt)));
+  return true;
 }
 
 function channelMessage(entry: Entry): Record<string, unknown> {

@@ -72,11 +72,6 @@ export interface MailboxDeps {
   readonly report: Report;
 }
 
-interface Redelivering {
-  /** Sends a message again. False: its client takes nothing just now. */
-  onRedeliver(entry: Entry, attempt: number): boolean;
-}
-
 /** What is read for one subscription. */
 interface Reading {
   readonly log: string;
@@ -137,14 +132,20 @@ function openMailbox(options: MailboxOptions, deps: MailboxDeps, onClosed: () =>
     const head = await channels.open(channel);
     if (over) return; // nothing is taken from whoever has the consumer now
     const received = from.get(log);
-    const attaching: AttachOptions & Redelivering = {
+    const tellReset = (reset: Reset): void => {
+      peer.send(form.frame(JSON.stringify(resetFrame(channel, reset))));
+      if (delivery) from.set(resetKeyOf(log), reset.to);
+      onSent?.(0, true);
+    };
+    const attaching: AttachOptions = {
       key: keyOf.consumer(principal.user, clientId, channel),
       log,
       head,
       received,
       seenReset: from.get(resetKeyOf(log)),
       onRoom: () => readings.get(channel)?.feed.resume(),
-      onRedeliver: redeliver,
+      redeliver,
+      onLost: tellReset,
       onTakenOver() {
         allHeld = false;
         if (!over) onOver();
@@ -159,11 +160,6 @@ function openMailbox(options: MailboxOptions, deps: MailboxDeps, onClosed: () =>
     const since = { epoch: subscription.epoch ?? head.epoch, offset: subscription.since ?? head.offset };
     const room = (): number =>
       over ? 0 : Math.min(attachment?.room() ?? Number.POSITIVE_INFINITY, roomLeft());
-    const tellReset = (reset: Reset): void => {
-      peer.send(form.frame(JSON.stringify(resetFrame(channel, reset))));
-      if (delivery) from.set(resetKeyOf(log), reset.to);
-      onSent?.(0, true);
-    };
     if (attachment?.reset) tellReset(attachment.reset);
     const { first, again } = alone ? form.alone : form.among;
     const feed = feeds.open({

@@ -1,6 +1,6 @@
 import {
-  encodeVectorCursor,
   type ErrorCode,
+  encodeVectorCursor,
   PollAck,
   PollDeregister,
   PollHeartbeat,
@@ -40,7 +40,7 @@ const POLLING_DISABLED = 'Polling is switched off here. Use the WebSocket at /ws
 
 export interface PollDoorOptions {
   readonly channels: Channels;
-  readonly consumers: Consumers & Nacking;
+  readonly consumers: Consumers;
   readonly feeds: Feeds;
   readonly records: Records;
   readonly tokens: PollTokens;
@@ -59,10 +59,6 @@ export interface PollDoorOptions {
   readonly presence?: PollPresence;
   /** Called for every error that a client is told. */
   readonly onError?: (code: ErrorCode) => void;
-}
-
-interface Nacking {
-  nack?(key: string, log: string, eventId: string): Promise<boolean>;
 }
 
 export interface PollDoor {
@@ -222,7 +218,7 @@ export function createPollDoor(options: PollDoorOptions): PollDoor {
     return c.json({ ok: false });
   }
   push.post('/poll/ack', (c) => settle(c, consumers.ack));
-  push.post('/poll/nack', (c) => settle(c, async (...asked) => (await consumers.nack?.(...asked)) ?? false));
+  push.post('/poll/nack', (c) => settle(c, consumers.nack));
 
   push.post('/poll/subscribe', async (c) => {
     const { poll_token, ...wish } = parseBody(PollSubscribe, await readBody(c), 'bad_request');
