@@ -268,7 +268,7 @@ function openMailbox(options: MailboxOptions, deps: MailboxDeps, onClosed: () =>
       return at;
     },
     get looked() {
-      return isOpen && [...readings.values()].every(({ feed, room }) => feed.live || room() <= 0);
+      return isOpen && [...readings.values()].every(isLookedAt);
     },
     look,
     async close() {
@@ -290,6 +290,10 @@ function resetKeyOf(log: string): string {
 
 function keysOf(log: string): readonly string[] {
   return [log, resetKeyOf(log)];
+}
+
+function isLookedAt({ feed, attachment, room }: Reading): boolean {
+  return (feed.live && !attachment?.isDue()) || room() <= 0;
 }
 
 function isSame(one: PollSubscription, other: PollSubscription | undefined): boolean {

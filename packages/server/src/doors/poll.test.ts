@@ -76,6 +76,26 @@ describe('a poll', () => {
     expect(told(await batch())).toEqual(['1', '2']);
   });
 
+  it('P-13 that may not wait is answered as soon as it has looked', async () => {
+    let answerMs = 0;
+    const world = openGateway({
+      through: (store) =>
+        interceptStore(store, async (_call, go) => {
+          const at = world.clock.now() + answerMs;
+          if (answerMs > 0) await new Promise<void>((resolve) => world.clock.schedule(at, resolve));
+          return go();
+        }),
+    });
+    const poller = await register(world, 'tablet');
+    await poller.subscribe('news');
+    answerMs = 20;
+    const { asked } = poller.begin(undefined, 0);
+    await world.clock.advance(60);
+    expect(asked.answered).toBe(false);
+    await world.clock.advance(240);
+    expect(asked.answered).toBe(true);
+  });
+
   it('P-13 takes a hundred messages at most, the next one those after', async () => {
     const world = openGateway();
     const poller = await register(world, 'tablet');
