@@ -21,11 +21,13 @@ import { createFeeds } from './core/feed.ts';
 import { LEASE_TERMS, type LeaseTerms } from './core/lease.ts';
 import { createJournal, type RetentionLimits } from './core/log.ts';
 import { createPresences } from './core/presence.ts';
+import { createMembers } from './core/members.ts';
 import { parseLog } from './core/names.ts';
 import { createRuns } from './core/runs.ts';
 import { createSessions } from './core/sessions.ts';
 import { createTails } from './core/tail.ts';
 import { createWorkers, type Workers } from './core/worker.ts';
+import { sourceOf } from './doors/dialects.ts';
 import { createGatewayDoor } from './doors/gateway.ts';
 import { createPages } from './doors/pages.ts';
 import { createPollDoor } from './doors/poll.ts';
@@ -141,6 +143,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       report,
       retentionOf(log) {
         const { kind } = parseLog(log);
+        if (kind === 'lobby' || kind === 'presence') return members.retention[kind];
         return { session: sessions, run: runs, channel: channels }[kind].retention;
       },
     }),
@@ -170,6 +173,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     limits: retention.run,
   });
   const channels = createChannels({ logs, journal, clock, random, limits: retention.channel });
+  const members = createMembers({ logs, records, journal, feeds, clock, random, report, sourceOf });
   const consumers = createConsumers({ logs, records, clock, random, report });
   const approvals = createApprovals({ logs, records, journal, workers: lateWorkers, clock, random });
   const workers = createWorkers({
@@ -220,7 +224,7 @@ export function createGateway(options: GatewayOptions): Gateway {
         findComponent,
         health,
       }),
-      createPushDoor({ channels, consumers, feeds, tails, random, report, enabled: push }),
+      createPushDoor({ channels, consumers, feeds, tails, members, random, report, enabled: push }),
     ],
     authenticate,
     limits,
@@ -367,6 +371,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     await Promise.all([edge?.close(ERRORS.draining.close, 'draining'), mounts.close()]);
     await answered(); // nobody is at the store any more when it is closed
     await sockets.settled();
+    await members.close();
     tails.close();
     sessions.close();
     await presences.close();

@@ -127,7 +127,7 @@ export function createWorkers(options: WorkersOptions): Workers {
 
   function sourceOf(log: string): TaskSource {
     const { kind } = parseLog(log);
-    if (kind === 'channel') throw new Error(`${log} has no runs`);
+    if (kind !== 'session' && kind !== 'run') throw new Error(`${log} has no runs`);
     return sources[kind];
   }
 
