@@ -16,13 +16,14 @@ import { isLoopback, type OriginPolicy, refuseOrigin } from './auth/origin.ts';
 import { createPollTokens } from './auth/poll-token.ts';
 import { createApprovals } from './core/approvals.ts';
 import { createChannels } from './core/channels.ts';
-import { createConsumers } from './core/consumers.ts';
+import { type Consumers, createConsumers } from './core/consumers.ts';
 import { createFeeds } from './core/feed.ts';
 import { LEASE_TERMS, type LeaseTerms } from './core/lease.ts';
 import { createJournal, type RetentionLimits } from './core/log.ts';
-import { createPresences } from './core/presence.ts';
 import { createMembers } from './core/members.ts';
 import { parseLog } from './core/names.ts';
+import { createNotices, NOTICES } from './core/notices.ts';
+import { createPresences } from './core/presence.ts';
 import { createRuns } from './core/runs.ts';
 import { createSessions } from './core/sessions.ts';
 import { createTails } from './core/tail.ts';
@@ -34,8 +35,8 @@ import { createPollDoor } from './doors/poll.ts';
 import { createPushDoor } from './doors/push.ts';
 import { createRunsDoor } from './doors/runs.ts';
 import { createSocketDoor, type SocketDoor } from './doors/socket.ts';
-import { systemClock, systemRandom } from './edge/clock.ts';
 import type { Refusal } from './edge/admission.ts';
+import { systemClock, systemRandom } from './edge/clock.ts';
 import { type AttachOptions, boundTo, createMounts } from './edge/mount.ts';
 import { createNodeEdge, type NodeEdge, openNodeStream } from './edge/node.ts';
 import { openWebStream } from './edge/web.ts';
@@ -144,7 +145,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       retentionOf(log) {
         const { kind } = parseLog(log);
         if (kind === 'lobby' || kind === 'presence') return members.retention[kind];
-        return { session: sessions, run: runs, channel: channels }[kind].retention;
+        return { session: sessions, run: runs, channel: channels, notices: NOTICES }[kind].retention;
       },
     }),
   );
@@ -174,7 +175,15 @@ export function createGateway(options: GatewayOptions): Gateway {
   });
   const channels = createChannels({ logs, journal, clock, random, limits: retention.channel });
   const members = createMembers({ logs, records, journal, feeds, clock, random, report, sourceOf });
-  const consumers = createConsumers({ logs, records, clock, random, report });
+  const notices = createNotices({
+    logs,
+    journal,
+    feeds,
+    random,
+    report,
+    onTold: (notice) => consumers.told(notice),
+  });
+  const consumers: Consumers = createConsumers({ logs, records, clock, random, report, notices });
   const approvals = createApprovals({ logs, records, journal, workers: lateWorkers, clock, random });
   const workers = createWorkers({
     logs,
@@ -371,6 +380,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     await Promise.all([edge?.close(ERRORS.draining.close, 'draining'), mounts.close()]);
     await answered(); // nobody is at the store any more when it is closed
     await sockets.settled();
+    notices.close();
     await members.close();
     tails.close();
     sessions.close();

@@ -1,10 +1,11 @@
 import type { Peer, Wire } from '../ports.ts';
 import type { Dialect } from './dialect.ts';
 
+/** For a feed whose entries this server reads itself: nothing is encoded, nothing is sent. */
+
 const NOTHING = new Uint8Array();
 const NO_WIRE: Wire = { name: 'none', frame: () => NOTHING, join: () => NOTHING };
-
-/** The peer of a feed that is read for its own sake: by the server, or for its end. */
+export const NO_DIALECT: Dialect = { key: 'none', wire: NO_WIRE, text: () => '' };
 export const NOBODY: Peer = {
   id: 'none',
   wire: NO_WIRE,
@@ -13,4 +14,3 @@ export const NOBODY: Peer = {
   onceDrained() {},
   close() {},
 };
-export const NO_DIALECT: Dialect = { key: 'none', wire: NO_WIRE, text: () => '' };
