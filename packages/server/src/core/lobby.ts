@@ -159,7 +159,7 @@ export function createLobby({ logs, records, feeds, onEntry, onLost }: LobbyOpti
         if (!head || closed || hasReached(head)) return;
         await upTo(head);
       }
-      },
+    },
     async beforeTrim(_log, before) {
       const [head] = await logs.heads([LOBBY]);
       if (head) await upTo({ epoch: head.epoch, offset: Math.min(before - 1, head.offset) });

@@ -219,7 +219,8 @@ export function createMembersFold(record?: FoldRecord): MembersFold {
     on: (channel) => (channel === null ? members : byChannel.get(channel))?.values() ?? [],
     servers() {
       const servers = new Set(batches.keys());
-      for (const { places } of members.values()) for (const { server } of places.values()) servers.add(server);
+      for (const { places } of members.values())
+        for (const { server } of places.values()) servers.add(server);
       return servers;
     },
     placesOf(server) {
@@ -246,7 +247,12 @@ export function createMembersFold(record?: FoldRecord): MembersFold {
 }
 
 /** What is told of a member on a channel now. */
-export function toldOf(member: ClientId & { readonly said: Said }, channel: string, id: string, type: Told['type']): Told {
+export function toldOf(
+  member: ClientId & { readonly said: Said },
+  channel: string,
+  id: string,
+  type: Told['type'],
+): Told {
   const { user, clientId, said } = member;
   const status = type === 'leave' ? OFFLINE : (said.status ?? ONLINE);
   return { user, clientId, id, channel, type, status, metadata: said.metadata ?? {} };
@@ -254,7 +260,10 @@ export function toldOf(member: ClientId & { readonly said: Said }, channel: stri
 
 /** Whether others see the same of it. */
 export function looksAlike(one: Said, other: Said): boolean {
-  return (one.status ?? ONLINE) === (other.status ?? ONLINE) && isSameJson(one.metadata ?? {}, other.metadata ?? {});
+  return (
+    (one.status ?? ONLINE) === (other.status ?? ONLINE) &&
+    isSameJson(one.metadata ?? {}, other.metadata ?? {})
+  );
 }
 
 export function isSameJson(one: unknown, other: unknown): boolean {

@@ -95,14 +95,17 @@ async function play(seed: number, { clients, steps }: { clients: number; steps: 
     await clock.advance(1_000);
   }
   for (const channel of CHANNELS) {
-    const there = new Set(connections.filter((each) => each.watchers.has(channel)).map((each) => each.clientId));
+    const there = new Set(
+      connections.filter((each) => each.watchers.has(channel)).map((each) => each.clientId),
+    );
     for (const server of servers) {
       const names = await listed(world, server, channel);
       expect(names.map((name) => name.split(' ')[0])).toEqual([...there].sort());
       for (const { clientId, server: its, watchers } of connections) {
         if (its !== server) continue;
         // A client is not told of itself.
-        const others = (all: readonly string[]): readonly string[] => all.filter((name) => !name.startsWith(`${clientId} `));
+        const others = (all: readonly string[]): readonly string[] =>
+          all.filter((name) => !name.startsWith(`${clientId} `));
         const known = watchers.get(channel)?.known();
         if (known) expect(others(known), `${clientId} on ${channel}`).toEqual(others(names));
       }

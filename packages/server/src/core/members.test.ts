@@ -165,7 +165,11 @@ describe('who is on a channel', () => {
   it('P-21 changes are not told where `broadcastChanges` is false; the list is right all the same', async () => {
     const world = createPresenceWorld();
     const here = world.server({ terms: { broadcastChanges: false } });
-    const dialect = { key: 'x', wire: (await watchAs(world, world.server(), { channel: 'z', clientId: 'w' })).peer.wire, text: () => '' };
+    const dialect = {
+      key: 'x',
+      wire: (await watchAs(world, world.server(), { channel: 'z', clientId: 'w' })).peer.wire,
+      text: () => '',
+    };
     const peer = (await watchAs(world, here, { channel: 'a', clientId: 'w' })).peer;
     const onReset = async (): Promise<void> => {};
     expect(await here.members.watch('a', { peer, dialect, withoutSource: '', onReset })).toBeNull();
@@ -205,7 +209,9 @@ describe('a status', () => {
     ann.close();
     await world.clock.settle();
     await world.clock.advance(24 * 3_600_000 + 1);
-    enter(here, 'bob').beat({}).catch(() => {});
+    enter(here, 'bob')
+      .beat({})
+      .catch(() => {});
     const gone = enter(here, 'eve', 'a');
     void gone.beat({ status: 'away' });
     await world.clock.settle();
@@ -218,7 +224,9 @@ describe('a status', () => {
   it('P-23 resolves when it is stored, and is too large above 4 KiB of metadata', async () => {
     const { world, here } = open();
     const ann = enter(here, 'ann', 'a');
-    await expect(ann.beat({ metadata: { text: 'x'.repeat(5_000) } })).rejects.toMatchObject({ code: 'too_large' });
+    await expect(ann.beat({ metadata: { text: 'x'.repeat(5_000) } })).rejects.toMatchObject({
+      code: 'too_large',
+    });
     let isStored = false;
     void ann.beat({ status: 'busy' }).then(() => {
       isStored = true;
@@ -439,8 +447,8 @@ describe('servers that come and go', () => {
 
   it('one server alone never asks who else lives', async () => {
     const world = createPresenceWorld();
-    let counted = countCalls(world.store);
-    const here = world.server({ through: (store) => (counted = countCalls(store)).store });
+    const counted = countCalls(world.store);
+    const here = world.server({ through: () => counted.store });
     enter(here, 'ann', 'a');
     await world.clock.advance(60_000);
     expect(counted.calls('list')).toEqual([]);

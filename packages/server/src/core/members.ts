@@ -4,7 +4,14 @@ import type { Dialect } from './dialect.ts';
 import type { Feed, Feeds } from './feed.ts';
 import { createLobby } from './lobby.ts';
 import type { Journal, Retention } from './log.ts';
-import { type ClientId, clientKeyOf, type FoldedMember, type LobbyChange, ONLINE, type Told } from './members-fold.ts';
+import {
+  type ClientId,
+  clientKeyOf,
+  type FoldedMember,
+  type LobbyChange,
+  ONLINE,
+  type Told,
+} from './members-fold.ts';
 import { logOf } from './names.ts';
 import { changeOf, createSeat, createSitting, heeds, type Seat, type Sitting } from './seat.ts';
 import { createServers } from './servers.ts';
@@ -39,7 +46,10 @@ export interface Presence {
   join(channel: string): void;
   leave(channel: string): void;
   /** What is absent stays. Resolves when it is stored; where nothing changes, nothing is. Rejects with `too_large`. */
-  beat(said: { readonly status?: string | undefined; readonly metadata?: Metadata | undefined }): Promise<void>;
+  beat(said: {
+    readonly status?: string | undefined;
+    readonly metadata?: Metadata | undefined;
+  }): Promise<void>;
   /** It gave a sign of life. */
   seen(): void;
   /** A request of it is under way until the returned function is called. */
@@ -103,7 +113,6 @@ export function createMembers(options: MembersOptions): Members {
   const { logs, feeds, clock, report } = options;
   const terms: PresenceTerms = { ...PRESENCE_TERMS, ...options.terms };
   const servers = createServers(options);
-  const { me } = servers;
   const seats = new Map<string, Seat>();
   /** Seats of which the lobby may have to be told something. */
   const changed = new Set<Seat>();
@@ -116,7 +125,7 @@ export function createMembers(options: MembersOptions): Members {
     ...options,
     onEntry(entry, told) {
       const change = entry.data as LobbyChange;
-      if (change.by === me) owe(told);
+      if (change.by === servers.me) owe(told);
       else heed(change, entry.at);
     },
     onLost(before, after) {
@@ -160,7 +169,7 @@ export function createMembers(options: MembersOptions): Members {
     for (const seat of changed) {
       if (pending.length >= count) break;
       changed.delete(seat);
-      const due = changeOf(seat, me, lobby.fold);
+      const due = changeOf(seat, servers.me, lobby.fold);
       const { said, deregistered } = seat;
       const left = [...seat.left];
       seat.said = {};
@@ -196,7 +205,7 @@ export function createMembers(options: MembersOptions): Members {
   /** Another server changed what was said of a client here. */
   function heed(change: LobbyChange, at: number): void {
     const seat = seats.get(seatKeyOf(change, change.polling));
-    if (!seat || (change.server !== me && !change.polling)) return;
+    if (!seat || (change.server !== servers.me && !change.polling)) return;
     if (change.polling) {
       for (const sitting of seat.connections) {
         const since = (channel: string): number => sitting.channels.get(channel) ?? at;
@@ -232,7 +241,7 @@ export function createMembers(options: MembersOptions): Members {
   async function evict(): Promise<void> {
     await sweeping;
     await lobby.open();
-    const others = [...lobby.fold.servers()].filter((server) => server !== me);
+    const others = [...lobby.fold.servers()].filter((server) => server !== servers.me);
     if (others.length === 0 || closing) return;
     const living = await servers.list(); // read after the fold: a server that is in the lobby was there before
     const { fold } = lobby;
@@ -303,11 +312,15 @@ export function createMembers(options: MembersOptions): Members {
         if (isOver) return;
         const mine = sit();
         const known = lobby.fold.said(client);
-        const present = { ...known, ...(mine.said.status !== undefined && { ...mine.said, before: known.status }) };
+        const present = {
+          ...known,
+          ...(mine.said.status !== undefined && { ...mine.said, before: known.status }),
+        };
         if (status === undefined) sitting.habit.plain = true;
-        else if (heeds(sitting.habit, status, present) && status !== present.status) mine.said.status = status;
+        else if (heeds(sitting.habit, status, present) && status !== present.status)
+          mine.said.status = status;
         if (metadata !== undefined) mine.said.metadata = metadata;
-        if (changed.has(mine) || changeOf(mine, me, lobby.fold)) await touch(mine);
+        if (changed.has(mine) || changeOf(mine, servers.me, lobby.fold)) await touch(mine);
       },
       seen,
       hold() {

@@ -25,7 +25,8 @@ export function createServers(options: {
   readonly report: Report;
 }): Servers {
   const { records, clock, random, report } = options;
-  const me = random.id();
+  let id: string | null = null;
+  const myId = (): string => (id ??= random.id());
   /** From when on the record has to be put again, unix ms. */
   let dueAt = 0;
   let putting: Promise<void> | null = null;
@@ -34,7 +35,7 @@ export function createServers(options: {
 
   async function put(): Promise<void> {
     const now = clock.now();
-    await records.put(keyOf.server(me), { since: now }, { expiresAt: now + GONE_MS });
+    await records.put(keyOf.server(myId()), { since: now }, { expiresAt: now + GONE_MS });
     dueAt = now + REFRESH_MS;
   }
 
@@ -53,7 +54,9 @@ export function createServers(options: {
   }
 
   return {
-    me,
+    get me() {
+      return myId();
+    },
     announce,
     async list() {
       const prefix = keyOf.server('');
@@ -70,7 +73,7 @@ export function createServers(options: {
       closed = true;
       stop();
       await putting?.catch(() => {}); // the record would come back
-      if (dueAt > 0) await records.remove(keyOf.server(me));
+      if (dueAt > 0) await records.remove(keyOf.server(myId()));
       dueAt = 0;
     },
   };

@@ -77,8 +77,8 @@ function channelMessage(entry: Entry): Record<string, unknown> {
 }
 
 /** Door 2: what becomes of a channel's clients, a frame each, or a frame for all changes of one tick. */
-export const presenceDialects: (wire: Wire) => { readonly single: Dialect; readonly batch: Dialect } = perWire(
-  (wire) => ({
+export const presenceDialects: (wire: Wire) => { readonly single: Dialect; readonly batch: Dialect } =
+  perWire((wire) => ({
     single: {
       key: `presence.single ${wire.name}`,
       wire,
@@ -93,8 +93,7 @@ export const presenceDialects: (wire: Wire) => { readonly single: Dialect; reado
       text: (entry) => presenceBatch([entry]),
       batch: presenceBatch,
     },
-  }),
-);
+  }));
 
 function presenceBatch(entries: readonly Entry[]): string {
   const [first] = entries;

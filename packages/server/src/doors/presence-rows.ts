@@ -19,7 +19,10 @@ import type { Row } from './socket.ts';
 /** The members, where presence is on. Throws `push_disabled`. */
 export function membersOf(members: Members | null): Members {
   if (members) return members;
-  throw new WireError('push_disabled', 'Presence is switched off here. Set push.presence.enabled to have it.');
+  throw new WireError(
+    'push_disabled',
+    'Presence is switched off here. Set push.presence.enabled to have it.',
+  );
 }
 
 export function createPresenceRows(members: Members | null): Readonly<Record<string, Row<Pusher>>> {
@@ -114,21 +117,20 @@ export function watchPresence(
   });
 }
 
-/** A subscriber is on a channel: the others see it, and it sees them come and go. */
+/** A subscriber is on a channel: the others see it, and it sees them come and go. Rejects when the store does not answer. */
 export async function arrive(
   pusher: Pusher,
   principal: Principal,
   { members, channel }: { readonly members: Members | null; readonly channel: string },
 ): Promise<void> {
   if (!members || pusher.closed) return;
-  presenceOf(pusher, principal, members).join(channel);
-  if (pusher.watches.has(channel)) return;
   const { connection, clientId, capabilities } = pusher;
   const batch = capabilities.has('presence_batch');
-  const feed = await watchPresence(members, { peer: connection.peer, principal, clientId, batch }, channel);
-  if (!feed) return;
-  if (pusher.closed || pusher.watches.has(channel)) feed.close();
-  else pusher.watches.set(channel, feed);
+  const to = { peer: connection.peer, principal, clientId, batch };
+  const feed = pusher.watches.has(channel) ? null : await watchPresence(members, to, channel);
+  if (pusher.closed || pusher.watches.has(channel)) feed?.close();
+  else if (feed) pusher.watches.set(channel, feed);
+  if (!pusher.closed) presenceOf(pusher, principal, members).join(channel);
 }
 
 /** It is not on the channel any more. */

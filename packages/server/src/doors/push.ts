@@ -78,6 +78,7 @@ export function createPushDoor(options: PushDoorOptions): SocketProtocol<Pusher>
     await drop(pusher, channel);
     const log = logOf.channel(channel);
     const head = await channels.open(channel);
+    await arrive(pusher, principal, { members, channel });
     if (pusher.closed) return; // nothing is taken from whoever has the consumer now
     const start = since === undefined ? undefined : { epoch: epoch ?? head.epoch, offset: since };
     const attachment = delivery
@@ -128,7 +129,6 @@ export function createPushDoor(options: PushDoorOptions): SocketProtocol<Pusher>
       },
     });
     pusher.subscriptions.set(channel, { feed, attachment, ownSource });
-    await arrive(pusher, principal, { members, channel });
   }
 
   async function publish(pusher: Pusher, frame: PublishFrame): Promise<void> {
