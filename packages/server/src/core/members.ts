@@ -130,7 +130,7 @@ export function createMembers(options: MembersOptions): Members {
     },
     onLost(before, after) {
       owe(missedBetween(before, after, lobby.position));
-      for (const seat of seats.values()) touch(seat);
+      for (const seat of seats.values()) void touch(seat);
     },
   });
   const teller = createTeller({
