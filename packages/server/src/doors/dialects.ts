@@ -82,10 +82,9 @@ export function redeliver(peer: Peer, entry: Entry, attempt: number): boolean {
 }
 
 function channelMessage(entry: Entry): Record<string, unknown> {
-  const name = parseLog(entry.log);
   return {
     type: 'channel_message',
-    channel: name.kind === 'channel' ? name.name : '',
+    channel: channelOf(entry),
     data: entry.data,
     event_id: entry.id,
     timestamp: entry.at / 1000,
@@ -93,6 +92,40 @@ function channelMessage(entry: Entry): Record<string, unknown> {
     target: null,
     sequence: entry.offset,
   };
+}
+
+/** Door 2: what becomes of a channel's clients, a frame each, or a frame for all changes of one tick. */
+export const presenceDialects: (wire: Wire) => { readonly single: Dialect; readonly batch: Dialect } =
+  perWire((wire) => ({
+    single: {
+      key: `presence.single ${wire.name}`,
+      wire,
+      text(entry) {
+        const { type, data } = presenceChange(entry);
+        return JSON.stringify({ type, channel: channelOf(entry), data });
+      },
+    },
+    batch: {
+      key: `presence.batch ${wire.name}`,
+      wire,
+      text: (entry) => presenceBatch([entry]),
+      batch: presenceBatch,
+    },
+  }));
+
+function presenceBatch(entries: readonly Entry[]): string {
+  const [first] = entries;
+  const channel = first ? channelOf(first) : '';
+  return JSON.stringify({ type: 'presence_batch', channel, changes: entries.map(presenceChange) });
+}
+
+function presenceChange(entry: Entry): { readonly type: string; readonly data: unknown } {
+  return { type: `presence_${entry.type}`, data: entry.data };
+}
+
+function channelOf(entry: Entry): string {
+  const name = parseLog(entry.log);
+  return name.kind === 'channel' || name.kind === 'presence' ? name.name : '';
 }
 
 /** Two users may have chosen one client id: the source of a message names both, the wire shows the client's. */
