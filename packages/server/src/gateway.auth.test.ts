@@ -1,7 +1,7 @@
 import { createFakeClock } from '@continuo/testing';
 import { type JWTPayload, SignJWT } from 'jose';
 import { describe, expect, it } from 'vitest';
-import { ALICE, type Asked, openGateway, TWO_PEOPLE, type TestGateway } from '../test/gateway.ts';
+import { ALICE, type Asked, openGateway, type TestGateway, TWO_PEOPLE } from '../test/gateway.ts';
 import type { TestSocket } from '../test/socket.ts';
 
 /** Authentication as the doors have it: one `authenticate()` for sockets, streams and polls. */
@@ -95,6 +95,24 @@ describe('a JWT at the doors', () => {
     expect(await poll(openGateway({ beside: world, auth: AUTH }))).toBe(200);
     const other = { jwt: { secret: `${SECRET}, another` } };
     expect(await poll(openGateway({ beside: world, auth: other }))).toBe(401);
+  });
+
+  it('L-15 ends the stream, and the poll, that it was given for', async () => {
+    const world = openGateway({ auth: AUTH });
+    const token = await tokenOf({ sub: 'ann', exp: world.clock.now() / 1000 + 20 });
+    const opening = world.ask('GET', `/api/push/sse?channel=news&token=${token}`);
+    const registering = world.ask('POST', '/api/push/poll/register', { token });
+    await eventually(world, () => opening.answered && registering.answered);
+    const stream = await opening.pushStream();
+    const { poll_token } = (await registering.answer()).body as { poll_token: string };
+    const parked = world.ask('POST', '/api/push/poll/messages', { body: { poll_token } });
+    await world.clock.advance(19_999);
+    expect([stream.ended, parked.answered]).toEqual([false, false]);
+    await world.clock.advance(1);
+    expect([stream.ended, parked.answered]).toEqual([true, true]);
+    expect(
+      await statusOf(world, world.ask('POST', '/api/push/poll/messages', { body: { poll_token } })),
+    ).toBe(401);
   });
 
   it('L-15 that cannot be checked is `unavailable`: 4503 or 503', async () => {

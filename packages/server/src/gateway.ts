@@ -16,24 +16,27 @@ import { isLoopback, type OriginPolicy, refuseOrigin } from './auth/origin.ts';
 import { createPollTokens } from './auth/poll-token.ts';
 import { createApprovals } from './core/approvals.ts';
 import { createChannels } from './core/channels.ts';
-import { createConsumers } from './core/consumers.ts';
+import { type Consumers, createConsumers } from './core/consumers.ts';
 import { createFeeds } from './core/feed.ts';
 import { LEASE_TERMS, type LeaseTerms } from './core/lease.ts';
 import { createJournal, type RetentionLimits } from './core/log.ts';
-import { createPresences } from './core/presence.ts';
+import { createMembers } from './core/members.ts';
 import { parseLog } from './core/names.ts';
+import { createNotices, NOTICES } from './core/notices.ts';
+import { createPresences } from './core/presence.ts';
 import { createRuns } from './core/runs.ts';
 import { createSessions } from './core/sessions.ts';
 import { createTails } from './core/tail.ts';
 import { createWorkers, type Workers } from './core/worker.ts';
+import { sourceOf } from './doors/dialects.ts';
 import { createGatewayDoor } from './doors/gateway.ts';
 import { createPages } from './doors/pages.ts';
 import { createPollDoor } from './doors/poll.ts';
 import { createPushDoor } from './doors/push.ts';
 import { createRunsDoor } from './doors/runs.ts';
 import { createSocketDoor, type SocketDoor } from './doors/socket.ts';
-import { systemClock, systemRandom } from './edge/clock.ts';
 import type { Refusal } from './edge/admission.ts';
+import { systemClock, systemRandom } from './edge/clock.ts';
 import { type AttachOptions, boundTo, createMounts } from './edge/mount.ts';
 import { createNodeEdge, type NodeEdge, openNodeStream } from './edge/node.ts';
 import { openWebStream } from './edge/web.ts';
@@ -41,7 +44,7 @@ import { checkLimits, LIMITS, type Limits } from './limits.ts';
 import { createLoopLag } from './observe/loop-lag.ts';
 import { createMetrics, createMetricsRoute } from './observe/metrics.ts';
 import { createTally } from './observe/tally.ts';
-import type { Clock, Random, Report, Store } from './ports.ts';
+import type { Clock, OpenStream, Random, Report, Store } from './ports.ts';
 import { type PushOptions, resolvePush } from './push-options.ts';
 
 export interface GatewayOptions {
@@ -145,8 +148,9 @@ export function createGateway(options: GatewayOptions): Gateway {
       report,
       retentionOf(log) {
         const name = parseLog(log);
-        if ('name' in name) return channels.retentionOf(name.name);
-        return name.kind === 'session' ? sessions.retention : runs.retention;
+        if (name.kind === 'channel' || name.kind === 'dead') return channels.retentionOf(name.name);
+        if (name.kind === 'lobby' || name.kind === 'presence') return members.retention[name.kind];
+        return { session: sessions, run: runs, notices: NOTICES }[name.kind].retention;
       },
     }),
   );
@@ -190,7 +194,16 @@ export function createGateway(options: GatewayOptions): Gateway {
     patterns: pushSettings.channels,
     hooks: pushSettings.hooks,
   });
-  const consumers = createConsumers({ logs, records, clock, random, report });
+  const members = createMembers({ logs, records, journal, feeds, clock, random, report, sourceOf });
+  const notices = createNotices({
+    logs,
+    journal,
+    feeds,
+    random,
+    report,
+    onTold: (notice) => consumers.told(notice),
+  });
+  const consumers: Consumers = createConsumers({ logs, records, clock, random, report, notices });
   const approvals = createApprovals({ logs, records, journal, workers: lateWorkers, clock, random });
   const workers = createWorkers({
     logs,
@@ -240,7 +253,7 @@ export function createGateway(options: GatewayOptions): Gateway {
         findComponent,
         health,
       }),
-      createPushDoor({ channels, consumers, feeds, tails, random, report, enabled: push }),
+      createPushDoor({ channels, consumers, feeds, tails, members, random, report, enabled: push }),
     ],
     authenticate,
     limits,
@@ -250,6 +263,8 @@ export function createGateway(options: GatewayOptions): Gateway {
     onError: tally.error,
   });
 
+  const openStream: OpenStream = (request, env, headers) =>
+    (isNode(env) ? openNodeStream : openWebStream)(request, env, headers);
   const pollTokens = createPollTokens({ records, clock, fingerprint: fingerprintOf(auth) });
   const poll = createPollDoor({
     channels,
@@ -258,6 +273,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     records,
     tokens: pollTokens,
     authenticate,
+    openStream,
     clock,
     random,
     report,
@@ -333,7 +349,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     const problem = { ...problemOf('draining', DRAINING.message), detail: DRAINING.message };
     return Promise.resolve(c.json(problem, ERRORS.draining.status));
   });
-  app.route('/api/push/poll', poll.routes);
+  app.route('/', poll.routes);
   app.route(
     '/',
     createRunsDoor({
@@ -343,8 +359,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       workers,
       components: agents,
       authenticate,
-      openStream: (request, env, headers) =>
-        (isNode(env) ? openNodeStream : openWebStream)(request, env, headers),
+      openStream,
       clock,
       report,
       storeName: store.name,
@@ -387,6 +402,8 @@ export function createGateway(options: GatewayOptions): Gateway {
     await Promise.all([edge?.close(ERRORS.draining.close, 'draining'), mounts.close()]);
     await answered(); // nobody is at the store any more when it is closed
     await sockets.settled();
+    notices.close();
+    await members.close();
     tails.close();
     sessions.close();
     channels.close();

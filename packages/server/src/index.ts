@@ -22,7 +22,7 @@ export {
   resolvePush,
 } from './push-options.ts';
 export type { ServerChannels } from './server-channels.ts';
-export { openStore, type OpenStoreOptions } from './store.ts';
+export { type OpenStoreOptions, openStore } from './store.ts';
 export { createMemoryStore, type MemoryStoreOptions } from './stores/memory.ts';
 export { type Durability, openSqliteStore, type SqliteStoreOptions } from './stores/sqlite/index.ts';
 export { newestEntryAt } from './stores/sqlite/newest.ts';

@@ -57,6 +57,8 @@ function createWorld({ enabled = true, required = true } = {}): World {
       enabled,
       principal: null,
       subscriptions: new Map(),
+      presence: null,
+      watches: new Map(),
       closed: false,
     }),
     closed() {},

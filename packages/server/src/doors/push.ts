@@ -3,6 +3,7 @@ import {
   AuthFrame,
   type ChannelResetFrame,
   lossOf,
+  NackFrame,
   PingFrame,
   PongFrame,
   PublishFrame,
@@ -14,10 +15,12 @@ import type { Attachment } from '../core/attachment.ts';
 import type { Channels } from '../core/channels.ts';
 import type { Consumers } from '../core/consumers.ts';
 import type { Feeds } from '../core/feed.ts';
+import type { Members } from '../core/members.ts';
 import { keyOf, logOf } from '../core/names.ts';
 import type { Tails } from '../core/tail.ts';
 import type { Random, Report } from '../ports.ts';
-import { channelDialects, sourceOf } from './dialects.ts';
+import { channelDialects, redeliver, sourceOf } from './dialects.ts';
+import { arrive, createPresenceRows, depart, departAll, withSigns } from './presence-rows.ts';
 import { type Answered, answer, type Pusher, principalOf } from './pusher.ts';
 import type { Row, SocketProtocol } from './socket.ts';
 
@@ -28,13 +31,15 @@ export interface PushDoorOptions {
   readonly consumers: Consumers;
   readonly feeds: Feeds;
   readonly tails: Tails;
+  /** `null` where presence is off. */
+  readonly members: Members | null;
   readonly random: Random;
   readonly report: Report;
   readonly enabled: boolean;
 }
 
 export function createPushDoor(options: PushDoorOptions): SocketProtocol<Pusher> {
-  const { channels, consumers, feeds, tails, random, report, enabled } = options;
+  const { channels, consumers, feeds, tails, members, random, report, enabled } = options;
 
   async function drop(pusher: Pusher, channel: string): Promise<void> {
     const subscription = pusher.subscriptions.get(channel);
@@ -47,6 +52,7 @@ export function createPushDoor(options: PushDoorOptions): SocketProtocol<Pusher>
     const dropped = [...pusher.subscriptions.keys()].map((channel) =>
       drop(pusher, channel).catch((error: unknown) => report(`leaving ${channel}`, error)),
     );
+    departAll(pusher);
     await Promise.all(dropped);
   }
 
@@ -72,6 +78,7 @@ export function createPushDoor(options: PushDoorOptions): SocketProtocol<Pusher>
     await drop(pusher, channel);
     const log = logOf.channel(channel);
     const head = await channels.open(channel);
+    await arrive(pusher, principal, { members, channel });
     if (pusher.closed) return; // nothing is taken from whoever has the consumer now
     const start = since === undefined ? undefined : { epoch: epoch ?? head.epoch, offset: since };
     const attachment = delivery
@@ -83,6 +90,8 @@ export function createPushDoor(options: PushDoorOptions): SocketProtocol<Pusher>
           temporary,
           onRoom: () => pusher.subscriptions.get(channel)?.feed.resume(),
           onTakenOver: () => connection.close('taken_over'),
+          redeliver: (entry, attempt) => redeliver(connection.peer, entry, attempt),
+          onLost: (reset) => connection.send(resetFrame(channel, reset)),
         })
       : null;
     if (pusher.closed) return attachment?.abandon();
@@ -139,12 +148,23 @@ export function createPushDoor(options: PushDoorOptions): SocketProtocol<Pusher>
   }
 
   async function acknowledge(pusher: Pusher, frame: AckFrame): Promise<void> {
-    const { event_id: eventId, channel } = frame;
+    const ok = (await attachmentOf(pusher, frame))?.ack(frame.event_id);
+    answer(pusher, frame, { type: 'ack_received', event_id: frame.event_id, ok: (await ok) ?? false });
+  }
+
+  async function refuse(pusher: Pusher, frame: NackFrame): Promise<void> {
+    const ok = (await attachmentOf(pusher, frame))?.nack(frame.event_id);
+    answer(pusher, frame, { type: 'nack_received', event_id: frame.event_id, ok: (await ok) ?? false });
+  }
+
+  /** Where the message was delivered that an ack or a nack means. */
+  async function attachmentOf(
+    pusher: Pusher,
+    { event_id: eventId, channel }: Pick<AckFrame, 'event_id' | 'channel'>,
+  ): Promise<Attachment | null> {
     await principalOf(pusher);
-    const named = channel === undefined ? null : (pusher.subscriptions.get(channel)?.attachment ?? null);
-    const attachment = channel === undefined ? inFlight(pusher, eventId) : named;
-    const ok = (await attachment?.ack(eventId)) ?? false;
-    answer(pusher, frame, { type: 'ack_received', event_id: eventId, ok });
+    if (channel === undefined) return inFlight(pusher, eventId);
+    return pusher.subscriptions.get(channel)?.attachment ?? null;
   }
 
   function inFlight(pusher: Pusher, eventId: string): Attachment | null {
@@ -158,6 +178,7 @@ export function createPushDoor(options: PushDoorOptions): SocketProtocol<Pusher>
     const { channel } = frame;
     await principalOf(pusher);
     const ok = pusher.subscriptions.has(channel);
+    depart(pusher, channel);
     await drop(pusher, channel);
     answer(pusher, frame, { type: 'channel.unsubscribed', channel, ok });
   }
@@ -168,16 +189,18 @@ export function createPushDoor(options: PushDoorOptions): SocketProtocol<Pusher>
     'channel.unsubscribe': { schema: UnsubscribeFrame, inTurn: true, handle: unsubscribe },
     'channel.publish': { schema: PublishFrame, handle: publish },
     message_ack: { schema: AckFrame, handle: acknowledge },
+    message_nack: { schema: NackFrame, handle: refuse },
     ping: {
       schema: PingFrame,
       handle: (pusher, _frame, request) => pusher.connection.send({ type: 'pong', ...request }),
     },
     pong: { schema: PongFrame, handle() {} },
+    ...createPresenceRows(members),
   };
 
   return {
     path: '/ws',
-    rows,
+    rows: withSigns(rows),
     open(connection) {
       const clientId = `cli_${random.id()}`;
       connection.send({ type: 'connected', client_id: clientId });
@@ -190,6 +213,8 @@ export function createPushDoor(options: PushDoorOptions): SocketProtocol<Pusher>
         enabled,
         principal: null,
         subscriptions: new Map(),
+        presence: null,
+        watches: new Map(),
         closed: false,
       };
     },
