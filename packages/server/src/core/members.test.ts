@@ -11,7 +11,7 @@ import {
   watchAs,
 } from '../../test/presence.ts';
 import { type Store, StoreError } from '../ports.ts';
-import type { Presence } from './members.ts';
+import type { Presence } from './seats.ts';
 
 function open(): { world: PresenceWorld; here: PresenceServer; there: PresenceServer } {
   const world = createPresenceWorld();
