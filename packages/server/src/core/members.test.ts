@@ -344,6 +344,15 @@ describe('servers that come and go', () => {
     expect(await listed(world, world.server(), 'a')).toEqual(['bob online', 'w online']);
   });
 
+  it('P-25 of one that died while nobody looked are not in the first list', async () => {
+    const { world, here, there } = open();
+    enter(here, 'ann', 'a');
+    await world.clock.settle();
+    here.kill();
+    await world.clock.advance(16_000);
+    expect(await listed(world, there, 'a')).toEqual([]);
+  });
+
   it('P-25 are taken out by several that notice, once', async () => {
     const { world, here, there } = open();
     const third = world.server();

@@ -1,4 +1,4 @@
-import { type ChannelMember, type Cursor, type Reset } from '@continuo/protocol';
+import type { ChannelMember, Cursor, Reset } from '@continuo/protocol';
 import type { Clock, Logs, Peer, Random, Records, Report } from '../ports.ts';
 import type { Dialect } from './dialect.ts';
 import type { Feed, Feeds } from './feed.ts';
@@ -95,6 +95,7 @@ export function createMembers(options: MembersOptions): Members {
   let evictions: Pending[] = [];
   let stopSweep: (() => void) | null = null;
   let evicting: Promise<void> | null = null;
+  let hasLooked = false;
   let closing: Promise<void> | null = null;
 
   const lobby = createLobby({
@@ -143,11 +144,16 @@ export function createMembers(options: MembersOptions): Members {
     stopSweep = null;
     start();
     seats.sweep(clock.now() - terms.offlineTimeoutMs);
+    void look();
+  }
+
+  function look(): Promise<void> {
     evicting ??= evict()
       .catch((error: unknown) => report('looking for servers that are gone', error))
       .finally(() => {
         evicting = null;
       });
+    return evicting;
   }
 
   /** Takes out the clients of servers that are gone; what those may not have told the channels is told. */
@@ -194,6 +200,8 @@ export function createMembers(options: MembersOptions): Members {
     async list(channel, { mayRead }) {
       start();
       await lobby.open();
+      if (!hasLooked) await look(); // servers may have died while nobody looked
+      hasLooked = true;
       await teller.settled();
       await lobby.present();
       const members: ChannelMember[] = [];
