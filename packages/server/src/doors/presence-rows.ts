@@ -8,7 +8,8 @@ import {
 } from '@continuo/protocol';
 import { demand, may, type Principal } from '../core/access.ts';
 import type { Feed } from '../core/feed.ts';
-import type { Members, Presence } from '../core/members.ts';
+import type { Members } from '../core/members.ts';
+import type { Presence } from '../core/seats.ts';
 import type { Peer } from '../ports.ts';
 import { presenceDialects, sourceOf } from './dialects.ts';
 import { answer, type Pusher, principalOf } from './pusher.ts';
