@@ -250,6 +250,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     channels,
     consumers,
     feeds,
+    members,
     records,
     tokens: pollTokens,
     authenticate,
