@@ -270,6 +270,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     channels,
     consumers,
     feeds,
+    members,
     records,
     tokens: pollTokens,
     authenticate,

@@ -53,26 +53,28 @@ export const channelDialects: (wire: Wire) => ChannelDialects = perWire((wire) =
   again: { key: `channel.again ${wire.name}`, wire, text: (entry) => channelText(entry, 2) },
 }));
 
-/** Door 2 as server-sent events: with the position of its log as id for who reads one channel, without for others. */
-export const channelEventDialects: (wire: Wire) => {
-  readonly alone: ChannelDialects;
-  readonly among: ChannelDialects;
-} = perWire((wire) => {
-  const dialect = (name: string, attempt: number, idOf?: (entry: Entry) => string): Dialect => ({
-    key: `${name} ${attempt} ${wire.name}`,
+/** The same as server-sent events, each with the position of its log as id: for who reads that log alone. */
+export const positionedDialects: (wire: Wire) => ChannelDialects = perWire((wire) => {
+  const dialect = (name: string, attempt: number): Dialect => ({
+    key: `channel.${name}.positioned ${wire.name}`,
     wire,
-    text: (entry) => writeSse({ ...(idOf && { id: idOf(entry) }), data: channelText(entry, attempt) }),
+    text(entry) {
+      const id = encodeVectorCursor(new Map([[entry.log, entry]]));
+      return writeSse({ id, data: channelText(entry, attempt) });
+    },
   });
-  const of = (name: string, idOf?: (entry: Entry) => string): ChannelDialects => ({
-    first: dialect(name, 1, idOf),
-    again: dialect(name, 2, idOf),
-  });
-  const positionOf = (entry: Entry): string => encodeVectorCursor(new Map([[entry.log, entry]]));
-  return { alone: of('channel.event.alone', positionOf), among: of('channel.event') };
+  return { first: dialect('first', 1), again: dialect('again', 2) };
 });
 
+/** Frames of door 2 as server-sent events without a name, which is what `onmessage` of an EventSource gets. */
+export const eventWire: (wire: Wire) => Wire = perWire((wire) => ({
+  name: `${wire.name} event`,
+  frame: (text) => wire.frame(writeSse({ data: text })),
+  join: wire.join,
+}));
+
 /** The frame of a message, as JSON. Above the first attempt it may have been seen. */
-export function channelText(entry: Entry, attempt: number): string {
+function channelText(entry: Entry, attempt: number): string {
   const message = { ...channelMessage(entry), attempt };
   return JSON.stringify(attempt > 1 ? { ...message, _redelivered: true } : message);
 }

@@ -98,11 +98,13 @@ export function watchPresence(
     readonly after?: { readonly epoch: string; readonly offset: number } | undefined;
     /** Entries were handed to the peer. */
     onMoved?(): void;
+    /** All there is was sent. */
+    onLive?(): void;
     onReset?(reset: Reset): void;
   },
   channel: string,
 ): Promise<Feed | null> {
-  const { peer, principal, clientId, batch, after, onMoved } = to;
+  const { peer, principal, clientId, batch, after, onMoved, onLive } = to;
   const dialects = presenceDialects(peer.wire);
   return members.watch(channel, {
     peer,
@@ -110,6 +112,7 @@ export function watchPresence(
     withoutSource: sourceOf(principal.user, clientId),
     after,
     ...(onMoved && { onMoved }),
+    ...(onLive && { onLive }),
     async onReset(reset) {
       const list = await listPresence(members, principal, channel);
       peer.send(peer.wire.frame(JSON.stringify(list)));
