@@ -32,6 +32,7 @@ import { sourceOf } from './doors/dialects.ts';
 import { createGatewayDoor } from './doors/gateway.ts';
 import { createPages } from './doors/pages.ts';
 import { createPollDoor } from './doors/poll.ts';
+import { createPollPresence } from './doors/presence-rows.ts';
 import { createPushDoor } from './doors/push.ts';
 import { createRunsDoor } from './doors/runs.ts';
 import { createSocketDoor, type SocketDoor } from './doors/socket.ts';
@@ -254,6 +255,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     tokens: pollTokens,
     authenticate,
     openStream,
+    presence: createPollPresence(members),
     clock,
     random,
     report,

@@ -1,4 +1,4 @@
-import type { Member, Metadata } from '@continuo/protocol';
+import type { ChannelMember, Metadata } from '@continuo/protocol';
 import type { PollIdentity, PollTokens } from '../auth/poll-token.ts';
 import { demand, type Principal } from '../core/access.ts';
 import type { Channels } from '../core/channels.ts';
@@ -19,21 +19,24 @@ export interface PollPresence {
     readonly kind: 'polling';
   }): PollMember;
   /** Those on a channel, or on any; with the channels that the asker may read. */
-  list(channel: string | null, asker: Principal): Promise<readonly Member[]>;
+  list(channel: string | null, asker: Principal): Promise<readonly ChannelMember[]>;
 }
 
 export interface PollMember {
   join(channel: string): void;
   leave(channel: string): void;
   /** What is absent stays as it is. */
-  beat(change: { readonly status?: string | undefined; readonly metadata?: Metadata | undefined }): void;
+  beat(change: {
+    readonly status?: string | undefined;
+    readonly metadata?: Metadata | undefined;
+  }): Promise<void>;
   /** It has asked for something. */
   seen(): void;
   close(): void;
 }
 
 export const NO_PRESENCE: PollPresence = {
-  enter: () => ({ join() {}, leave() {}, beat() {}, seen() {}, close() {} }),
+  enter: () => ({ join() {}, leave() {}, async beat() {}, seen() {}, close() {} }),
   list: async () => [],
 };
 
@@ -125,7 +128,9 @@ export function createPollClients(options: PollClientsOptions): PollClients {
 
     async subscriptions(identity) {
       const subscribed = await pollers.subscriptions(identity);
-      memberOf(identity).seen();
+      const member = memberOf(identity);
+      member.seen();
+      for (const { channel } of subscribed) member.join(channel); // this server may not have met it yet
       return subscribed;
     },
 

@@ -251,7 +251,7 @@ export function createPollDoor(options: PollDoorOptions): PollDoor {
 
   push.post('/poll/heartbeat', async (c) => {
     const { poll_token, ...change } = parseBody(PollHeartbeat, await readBody(c), 'bad_request');
-    clients.memberOf(await clients.identify(poll_token)).beat(change);
+    await clients.memberOf(await clients.identify(poll_token)).beat(change);
     return c.json({ ok: true });
   });
 

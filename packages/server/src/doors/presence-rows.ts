@@ -12,6 +12,7 @@ import type { Members } from '../core/members.ts';
 import type { Presence } from '../core/seats.ts';
 import type { Peer } from '../ports.ts';
 import { presenceDialects, sourceOf } from './dialects.ts';
+import type { PollPresence } from './poll-clients.ts';
 import { answer, type Pusher, principalOf } from './pusher.ts';
 import type { Row } from './socket.ts';
 
@@ -116,6 +117,14 @@ export function watchPresence(
       to.onReset?.(reset);
     },
   });
+}
+
+/** Presence of clients without a socket. */
+export function createPollPresence(members: Members): PollPresence {
+  return {
+    enter: ({ user, clientId, kind }) => members.enter({ user, clientId, kind }),
+    list: async (channel, asker) => (await listPresence(members, asker, channel)).presence,
+  };
 }
 
 /** A subscriber is on a channel: the others see it, and it sees them come and go. Rejects when the store does not answer. */
