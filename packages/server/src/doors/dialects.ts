@@ -1,8 +1,11 @@
 import { encodeVectorCursor, type Entry, toGateway, toRun, writeSse } from '@continuo/protocol';
 import type { Dialect } from '../core/dialect.ts';
 import { WATERMARK_BYTES } from '../core/feed.ts';
+import { storedMessage } from '../core/message.ts';
 import { parseLog } from '../core/names.ts';
 import type { Peer, Wire } from '../ports.ts';
+
+export { sourceOf } from '../core/message.ts';
 
 /** How entries look on each door. One object per wire, so that what is encoded for one reader serves them all. */
 
@@ -84,16 +87,7 @@ export function redeliver(peer: Peer, entry: Entry, attempt: number): boolean {
 }
 
 function channelMessage(entry: Entry): Record<string, unknown> {
-  return {
-    type: 'channel_message',
-    channel: channelOf(entry),
-    data: entry.data,
-    event_id: entry.id,
-    timestamp: entry.at / 1000,
-    source: entry.source === undefined ? null : clientOf(entry.source),
-    target: null,
-    sequence: entry.offset,
-  };
+  return { type: 'channel_message', ...storedMessage(entry, channelOf(entry)) };
 }
 
 /** Door 2: what becomes of a channel's clients, a frame each, or a frame for all changes of one tick. */
@@ -128,15 +122,6 @@ function presenceChange(entry: Entry): { readonly type: string; readonly data: u
 function channelOf(entry: Entry): string {
   const name = parseLog(entry.log);
   return name.kind === 'channel' || name.kind === 'presence' ? name.name : '';
-}
-
-/** Two users may have chosen one client id: the source of a message names both, the wire shows the client's. */
-export function sourceOf(owner: string, clientId: string): string {
-  return `${encodeURIComponent(owner)}/${clientId}`;
-}
-
-function clientOf(source: string): string {
-  return source.slice(source.indexOf('/') + 1);
 }
 
 /** Door 4: the viewers of one run share what is encoded. */
