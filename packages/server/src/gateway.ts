@@ -270,7 +270,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     channels,
     consumers,
     feeds,
-    members,
+    members: pushSettings.presence.enabled ? members : null,
     records,
     tokens: pollTokens,
     authenticate,
@@ -279,6 +279,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     random,
     report,
     enabled: push,
+    polling: pushSettings.polling,
     onError: tally.error,
   });
   const problemOf = (code: ErrorCode, message: string): { error: { code: ErrorCode; message: string } } => {

@@ -7,7 +7,7 @@ import { createPollers, type Pollers } from './pollers.ts';
 import type { PollIdentity } from '../auth/poll-token.ts';
 
 const HOUR = 3_600_000;
-const NEWS = { channel: 'news', delivery: true, echo: false };
+const NEWS = { channel: 'news', delivery: true, echo: false, presence: true };
 
 interface World {
   readonly clock: FakeClock;
