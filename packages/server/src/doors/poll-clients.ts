@@ -99,11 +99,7 @@ export function createPollClients(options: PollClientsOptions): PollClients {
       return identity;
     },
 
-    async subscriptions(identity) {
-      const subscribed = await pollers.subscriptions(identity);
-      presenceOf(identity)?.seen();
-      return subscribed;
-    },
+    subscriptions: pollers.subscriptions,
 
     async subscribe(identity, channel, wish) {
       const admitted = await admit(identity, channel, wish);

@@ -27,6 +27,17 @@ describe('the options of polling', () => {
     expect([first, second].map(({ messages }) => messages.length)).toEqual([10, 5]);
   });
 
+  it('P-13, P-43 may let it wait for longer than a silent client counts as there: it is there', async () => {
+    const world = openGateway({ push: { enabled: true, polling: { longPollTimeoutMs: 100_000 } } });
+    const [ann, bob] = [await register(world, 'ann'), await register(world, 'bob')];
+    await ann.subscribe('news');
+    const parked = ann.begin(undefined, 100);
+    await world.clock.advance(99_000);
+    expect(parked.asked.answered).toBe(false);
+    const { body } = await world.get(`/api/push/poll/presence?poll_token=${bob.token}&channel=news`);
+    expect(body).toMatchObject({ presence: [{ client_id: 'ann' }] });
+  });
+
   it.each([
     ['POST', '/api/push/poll/register'],
     ['GET', '/api/push/poll/presence'],
