@@ -86,6 +86,13 @@ export function errorOf(frame: Frame): GatewayError {
   return new (CLASSES[code] ?? GatewayError)(code, message, frame);
 }
 
+/** The error of an end. Servers name the code of their error table when they close. */
+export function endOf(reason: string | Error): Error {
+  if (typeof reason !== 'string') return reason;
+  if (!/^[a-z_]+$/.test(reason)) return new ConnectionError(reason);
+  return errorOf({ code: reason, message: `The connection was closed (${reason}).` });
+}
+
 export function answerOf({ approval_id, approved, note, by }: Frame): ApprovalAnswer {
   return {
     approvalId: String(approval_id),
