@@ -70,6 +70,11 @@ export class ConnectionError extends Error {
   override readonly name = 'ConnectionError';
 }
 
+/** What was waited for did not come in time. */
+export class TimeoutError extends Error {
+  override readonly name = 'TimeoutError';
+}
+
 const CLASSES: Readonly<Record<string, typeof GatewayError | null>> = {
   __proto__: null,
   version_unsupported: VersionUnsupportedError,

@@ -43,10 +43,7 @@ export function termsOf({
   reconnect = true,
   backoff,
   maxReconnectAttempts: maxAttempts = Number.MAX_VALUE,
-}: Pick<
-  GatewayClientOptions,
-  'url' | 'reconnect' | 'backoff' | 'maxReconnectAttempts'
->): ConnectionTerms {
+}: Pick<GatewayClientOptions, 'url' | 'reconnect' | 'backoff' | 'maxReconnectAttempts'>): ConnectionTerms {
   checkOption('url', url, 'string');
   checkOption('maxReconnectAttempts', maxAttempts, 'number', maxAttempts >= 0);
   return {
