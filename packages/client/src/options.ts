@@ -43,7 +43,12 @@ export function termsOf({
   reconnect = true,
   backoff,
   maxReconnectAttempts: maxAttempts = Number.MAX_VALUE,
-}: Pick<GatewayClientOptions, 'url' | 'reconnect' | 'backoff' | 'maxReconnectAttempts'>): ConnectionTerms {
+}: {
+  readonly url: string;
+  readonly reconnect?: boolean | undefined;
+  readonly backoff?: Partial<Backoff> | undefined;
+  readonly maxReconnectAttempts?: number | undefined;
+}): ConnectionTerms {
   checkOption('url', url, 'string');
   checkOption('maxReconnectAttempts', maxAttempts, 'number', maxAttempts >= 0);
   return {

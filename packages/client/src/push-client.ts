@@ -27,8 +27,9 @@ import { createSubscriptions, type SubscribeOptions, type Subscriptions } from '
 import { report } from './reporter.ts';
 import { socketOf } from './transports/adapter.ts';
 import { dialWithFallback } from './transports/fallback.ts';
-import { PollingTransport } from './transports/polling.ts';
+import { dialPolling } from './transports/polling.ts';
 import type { PushFrame } from './transports/transport.ts';
+import { dialWebSocket } from './transports/websocket.ts';
 
 /** The client says that it is there, this often, in ms. */
 const HEARTBEAT_MS = 15_000;
@@ -69,8 +70,8 @@ export class PushClient {
   readonly #events: Events;
   readonly #subscriptions: Subscriptions;
   readonly #waitingForEnd = new Set<PromiseWithResolvers<void>>();
-  /** The `waitFor` calls of channels that nobody else subscribed to. */
-  readonly #waitingFor = new Map<string, number>();
+  /** Channels that only `waitFor` subscribed to. */
+  readonly #borrowed = new Set<string>();
   #clientId: string;
   #transport = 'websocket';
   #presence: { readonly status: string; readonly metadata?: Metadata | undefined } | null = null;
@@ -86,12 +87,7 @@ export class PushClient {
       clientId,
       probeMs = 60_000,
     } = options;
-    const terms = termsOf({
-      url,
-      ...(autoReconnect !== undefined && { reconnect: autoReconnect }),
-      ...(backoff && { backoff }),
-      ...(maxReconnectAttempts !== undefined && { maxReconnectAttempts }),
-    });
+    const terms = termsOf({ url, reconnect: autoReconnect, backoff, maxReconnectAttempts });
     checkOption('url', url, 'string', URL.canParse(url));
     checkOption('probeMs', probeMs, 'number', probeMs > 0);
     const platform = { ...systemPlatform, ...options.platform };
@@ -124,7 +120,7 @@ export class PushClient {
     this.#outbox = createOutbox({ send, maxBytes });
     this.#control = createOutbox({ send, maxBytes, limit: Number.MAX_VALUE });
     this.#connection = createConnection({
-      url: url.replace(/^http/i, 'ws'),
+      url,
       platform: { ...platform, dial: this.#dialer(platform, greeting) },
       tokens,
       terms,
@@ -206,7 +202,7 @@ export class PushClient {
   async subscribe(channel: string, handler?: MessageHandler, options?: SubscribeOptions): Promise<void> {
     this.#throwEnd();
     const stop = handler && this.#inbox.listen(channel, handler);
-    this.#waitingFor.delete(channel); // it is wanted for more than that
+    this.#borrowed.delete(channel);
     try {
       await this.#subscriptions.open(channel, options);
     } catch (error) {
@@ -217,7 +213,7 @@ export class PushClient {
 
   /** Its handlers are forgotten, and what is not acked waits at the gateway. */
   async unsubscribe(channel: string): Promise<void> {
-    this.#waitingFor.delete(channel);
+    this.#borrowed.delete(channel);
     this.#inbox.forget(channel);
     await this.#subscriptions.close(channel);
   }
@@ -247,25 +243,17 @@ export class PushClient {
       stop();
       resolve(message);
     });
-    const message = `Nothing came on "${channel}" within ${timeoutMs} ms.`;
-    const stopTimer =
-      timeoutMs === undefined
-        ? undefined
-        : this.#platform.timer(timeoutMs, () => reject(new TimeoutError(message)));
-    const others = this.#waitingFor.get(channel);
-    const isOwn = others !== undefined || !this.#subscriptions.has(channel);
-    if (isOwn) this.#waitingFor.set(channel, (others ?? 0) + 1);
-    this.#subscriptions.open(channel, undefined).catch(reject);
+    const late = new TimeoutError(`Nothing came on "${channel}" within ${timeoutMs} ms.`);
+    const stopTimer = timeoutMs && this.#platform.timer(timeoutMs, () => reject(late));
+    if (!this.#subscriptions.has(channel)) this.#borrowed.add(channel);
+    this.#subscriptions.open(channel).catch(reject);
     try {
       return await promise;
     } finally {
       stop();
-      stopTimer?.();
-      const left = this.#waitingFor.get(channel);
-      if (isOwn && left !== undefined) {
-        this.#waitingFor.set(channel, left - 1);
-        if (left === 1) this.unsubscribe(channel).catch((error: unknown) => this.#report(error));
-      }
+      if (stopTimer) stopTimer();
+      if (this.#borrowed.has(channel) && !this.#inbox.hears(channel))
+        this.unsubscribe(channel).catch((error: unknown) => this.#report(error));
     }
   }
 
@@ -307,20 +295,18 @@ export class PushClient {
   }
 
   /** How a connection is made, as the options say. */
-  #dialer(platform: Platform, greeting: () => object): Platform['dial'] {
+  #dialer(platform: Platform, greeting: () => object): () => SocketLike {
     const { transport, fallbackToPolling = true, probeMs = 60_000, WebSocket, url, fetch } = this.#options;
+    const dial = (): SocketLike => dialWebSocket({ url, WebSocket, platform });
     if (transport) {
       this.#transport = 'custom';
       return () => socketOf(typeof transport === 'function' ? transport() : transport);
     }
-    const dial = (address: string): SocketLike =>
-      WebSocket ? new WebSocket(address) : platform.dial(address);
     if (!fallbackToPolling) return dial;
-    const polling = new PollingTransport({ url, fetch, platform });
-    return (address) =>
+    return () =>
       dialWithFallback({
-        dial: () => dial(address),
-        polling,
+        dial,
+        dialPolling: () => dialPolling({ url, fetch, platform }),
         greeting,
         probeMs,
         platform,

@@ -17,6 +17,8 @@ const LEFT = Symbol();
 export interface Inbox {
   /** Adds a handler of a channel, or (`null`) of all. Returns its remover. */
   listen(channel: string | null, handler: MessageHandler): () => void;
+  /** Whether a handler of this very channel is there. */
+  hears(channel: string): boolean;
   /** The messages of all channels; one counts as handled when the next is asked for. */
   read(): AsyncIterableIterator<PushMessage>;
   take(message: PushMessage): void;
@@ -101,6 +103,7 @@ export function createInbox({ settle, report }: InboxOptions): Inbox {
 
   return {
     listen,
+    hears: (of) => [...handlers].some(({ channel }) => channel === of),
     read() {
       const held = new Set<Held>();
       const close = (reason?: Error): void => {

@@ -33,7 +33,7 @@ export interface Subscriptions {
   isLeft(channel: string): boolean;
   isAcked(channel: string): boolean;
   /** Resolves when the gateway has it, rejects when it refuses. Without options a known one stays as it is. */
-  open(channel: string, options: SubscribeOptions | undefined): Promise<void>;
+  open(channel: string, options?: SubscribeOptions): Promise<void>;
   /** Resolves when the gateway has let it go, or cannot be asked now: then it is told with the next connection. */
   close(channel: string): Promise<void>;
   saw(channel: string, sequence: number): void;

@@ -4,7 +4,7 @@ import type { PushTransport } from './transport.ts';
 /** Transports that are being left: the same one is connected again when that is done. */
 const leaving = new WeakMap<PushTransport, Promise<unknown>>();
 
-/** A transport as the socket that the connection machine knows: what is missing to a socket, it does. */
+/** A transport as the socket that the connection machine knows. */
 export function socketOf(transport: PushTransport): SocketLike {
   let isOver = false;
   const socket: SocketLike = {
@@ -17,31 +17,23 @@ export function socketOf(transport: PushTransport): SocketLike {
     },
     close() {
       isOver = true;
-      leave();
+      const left = transport.disconnect().catch(() => {}); // gone is gone
+      leaving.set(transport, left);
     },
   };
 
-  function leave(): void {
-    leaving.set(
-      transport,
-      transport.disconnect().catch(() => {}), // gone is gone
-    );
-  }
-
   function fail(error: unknown): void {
     if (isOver) return;
-    isOver = true;
-    leave();
-    const isClose = error instanceof Error && 'code' in error && typeof error.code === 'number';
-    const reason = error instanceof Error ? error.message : String(error);
-    socket.onclose?.({ code: isClose ? Number(error.code) : 1006, reason });
+    socket.close();
+    const code = error instanceof Error && 'code' in error ? Number(error.code) : 0;
+    socket.onclose?.({ code: code || 1006, reason: error instanceof Error ? error.message : String(error) });
   }
 
   async function run(): Promise<void> {
     await leaving.get(transport);
     if (isOver) return;
     await transport.connect();
-    if (isOver) return leave(); // it was closed while it connected
+    if (isOver) return socket.close(); // it was closed while it connected
     socket.onopen?.(undefined as never);
     while (!isOver) {
       const frame = await transport.receive();

@@ -1,6 +1,5 @@
 import type { Platform, SocketLike } from '../connection/platform.ts';
-import { socketOf } from './adapter.ts';
-import type { PollingTransport } from './polling.ts';
+import type { HttpSocket } from './http.ts';
 
 /** A WebSocket that has not greeted by then has polling beside it, in ms. */
 const FALLBACK_MS = 2_500;
@@ -9,12 +8,14 @@ const TRIAL_MS = 10_000;
 /** So long after a move the last poll may still take the channels away, in ms: that is nobody else. */
 const MOVE_MS = 10_000;
 
+type Message = { readonly data: unknown };
 type Close = { readonly code: number; readonly reason: string };
+const BROKEN: Close = { code: 1006, reason: '' };
 
 export interface FallbackOptions {
   /** Dials a WebSocket. May throw where there is none. */
   dial(): SocketLike;
-  readonly polling: PollingTransport;
+  dialPolling(): HttpSocket;
   /** The first frame of every connection. */
   greeting(): object;
   /** While polling, a WebSocket is tried this often, in ms. */
@@ -28,16 +29,13 @@ export interface FallbackOptions {
  * a WebSocket greets, it moves over: the greeting is passed on once more, and whoever hears it subscribes anew.
  */
 export function dialWithFallback(options: FallbackOptions): SocketLike {
-  const { platform, polling } = options;
-  const greeting = (): string => JSON.stringify(options.greeting());
+  const { platform } = options;
   /** What was greeted: what is sent goes there. */
   let active: SocketLike | null = null;
   let trial: SocketLike | null = null;
-  let poll: SocketLike | null = null;
-  /** The poll that was left, until the WebSocket has all it had. */
-  let left: SocketLike | null = null;
+  let poll: HttpSocket | null = null;
+  /** How polling failed while a WebSocket was still being tried. */
   let pollEnd: Close | null = null;
-  let movedAt = Number.NEGATIVE_INFINITY;
   let stopFallback = (): void => {};
   let stopTrial = (): void => {};
   let stopProbe = (): void => {};
@@ -51,13 +49,18 @@ export function dialWithFallback(options: FallbackOptions): SocketLike {
       stopFallback();
       stopTrial();
       stopProbe();
-      for (const each of [trial, poll, left, active]) drop(each);
+      for (const each of [trial, poll, active]) drop(each);
     },
   };
 
   function end(close: Close): void {
     socket.close();
     socket.onclose?.(close);
+  }
+
+  function greet(dialed: SocketLike): void {
+    dialed.onerror = () => {}; // a close follows and says more
+    dialed.onopen = () => dialed.send(JSON.stringify(options.greeting()));
   }
 
   function tryWebSocket(): void {
@@ -72,49 +75,44 @@ export function dialWithFallback(options: FallbackOptions): SocketLike {
       stopTrial();
       drop(dialed);
       trial = null;
-      if (pollEnd) return end(pollEnd);
-      if (poll) return;
-      if (close.code >= 4000) return end(close); // the gateway's own word
-      startPoll();
+      if (pollEnd) end(pollEnd);
+      else if (!poll && close.code >= 4000)
+        end(close); // the gateway's own word
+      else if (!poll) startPoll();
     };
     trial = dialed;
-    stopTrial = platform.timer(TRIAL_MS, () => failed({ code: 1006, reason: '' }));
-    dialed.onerror = () => {}; // a close follows and says more
-    dialed.onopen = () => dialed.send(greeting());
+    stopTrial = platform.timer(TRIAL_MS, () => failed(BROKEN));
+    greet(dialed);
     dialed.onclose = failed;
     dialed.onmessage = (message) => {
-      const type = typeOf(message.data);
+      const type = typeOf(message);
       if (type === 'authenticated') moveTo(dialed, message);
       else if (!poll) socket.onmessage?.(message);
-      else if (type === 'error') failed({ code: 1006, reason: '' });
+      else if (type === 'error') failed(BROKEN);
     };
   }
 
-  function moveTo(dialed: SocketLike, greeted: { readonly data: unknown }): void {
+  function moveTo(dialed: SocketLike, greeted: Message): void {
     stopFallback();
     stopTrial();
     stopProbe();
-    if (active) movedAt = platform.now();
+    let left = poll;
+    const movedAt = left ? platform.now() : Number.NEGATIVE_INFINITY;
     active = dialed;
     trial = null;
-    left = poll;
-    poll = null;
-    if (left) {
-      silence(left);
-      polling.rest(); // a poll that comes after the subscriptions would take the channels back
-    }
     dialed.onmessage = (message) => {
-      // Subscriptions are done in turn: the answer means that the WebSocket has them all.
-      if (left && typeOf(message.data) === 'pong') {
+      // Subscriptions are done in turn: the answer to what came after them means that it has them all.
+      if (left && typeOf(message) === 'pong') {
         drop(left);
-        left = null;
+        left = poll = null;
       }
       socket.onmessage?.(message);
     };
     dialed.onclose = ({ code, reason }) => {
       const isOwnPoll = code === 4409 && platform.now() - movedAt < MOVE_MS;
-      end({ code: isOwnPoll ? 1006 : code, reason });
+      end({ code: isOwnPoll ? BROKEN.code : code, reason });
     };
+    left?.rest(); // a poll that comes after the subscriptions would take the channels back
     options.onTransport('websocket');
     socket.onmessage?.(greeted);
     if (left) dialed.send('{"type":"ping"}');
@@ -122,27 +120,23 @@ export function dialWithFallback(options: FallbackOptions): SocketLike {
 
   function startPoll(): void {
     stopFallback();
-    const started = socketOf(polling);
+    const dialed = options.dialPolling();
     const failed = (close: Close): void => {
-      drop(started);
+      drop(dialed);
       if (trial && !active) pollEnd = close;
       else end(close);
     };
-    poll = started;
-    started.onopen = () => started.send(greeting());
-    started.onclose = failed;
-    started.onmessage = (message) => {
-      if (!active) {
-        const type = typeOf(message.data);
-        // Polling may be switched off where a WebSocket is not: only a wrong token is the same on both.
-        if (type === 'error' && !/"unauthorized"/.test(String(message.data)))
-          return failed({ code: 1006, reason: 'Polling was refused.' });
-        if (type === 'authenticated') {
-          active = started;
-          options.onTransport('polling');
-        }
+    poll = dialed;
+    greet(dialed);
+    dialed.onclose = failed;
+    dialed.onmessage = (message) => {
+      if (!active && typeOf(message) === 'authenticated') {
+        active = dialed;
+        options.onTransport('polling');
       }
-      socket.onmessage?.(message);
+      // Polling may be switched off where a WebSocket is not: only a wrong token is the same on both.
+      if (active || /"unauthorized"/.test(String(message.data))) socket.onmessage?.(message);
+      else failed(BROKEN);
     };
     probe();
   }
@@ -160,19 +154,15 @@ export function dialWithFallback(options: FallbackOptions): SocketLike {
 }
 
 /** Nothing of it is heard any more. */
-function silence(socket: SocketLike): void {
+function drop(socket: SocketLike | null): void {
+  if (!socket) return;
   socket.onopen = null;
   socket.onmessage = null;
   socket.onclose = null;
-}
-
-function drop(socket: SocketLike | null): void {
-  if (!socket) return;
-  silence(socket);
   socket.close(1000);
 }
 
-function typeOf(data: unknown): unknown {
+function typeOf({ data }: Message): unknown {
   try {
     return JSON.parse(String(data)).type;
   } catch {

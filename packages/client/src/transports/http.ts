@@ -1,18 +1,17 @@
-import { type Platform, systemPlatform } from '../connection/platform.ts';
+import { type Platform, type SocketLike, systemPlatform } from '../connection/platform.ts';
 import { errorOf, GatewayError } from '../errors.ts';
-import { createFrames } from './frames.ts';
-import { CloseError, type PushFrame, type PushTransport } from './transport.ts';
+import type { PushFrame } from './transport.ts';
 
 /** For one request, in ms: a proxy may swallow it. */
 const REQUEST_MS = 15_000;
 /** A round that lasted this long was no quick failure, in ms. */
 const QUICK_MS = 3_000;
-/** The first pause between rounds that are over at once without a message; doubled up to the second, in ms. */
+/** The first pause between rounds that are over at once and without a message; doubled up to the second, in ms. */
 const PAUSE_MS = 250;
 const MAX_PAUSE_MS = 2_000;
-/** So many quick failures in a row end the connection: who uses the transport has a longer back-off. */
+/** So many quick failures in a row end the connection: who uses it has a longer back-off. */
 const FAILURES = 4;
-/** Acks under way at once: nothing waits for them, and they need no order. */
+/** Acks under way at once: they need no order. */
 const ACK_LANES = 4;
 
 /** The route of a frame, and the type of its answer. */
@@ -32,220 +31,176 @@ export interface HttpTransportOptions {
   readonly url: string;
   readonly fetch?: typeof globalThis.fetch | undefined;
   /** Time; for tests. */
-  readonly platform?: Pick<Platform, 'now' | 'timer'>;
+  readonly platform?: Pick<Platform, 'now' | 'timer'> | undefined;
 }
 
 export interface HttpRequest<T> {
   /** Below `/api/push/`. */
   readonly path: string;
   /** Posted; without one the path is got. */
-  readonly body?: object;
-  /** For the answer and each part of it that `read` calls `alive` for, in ms. */
+  readonly body?: object | undefined;
+  /** For the answer, and for each part of it that `read` calls `alive` for, in ms. */
   readonly ms: number;
   /** Takes the answer. */
   read(response: Response, alive: () => void): Promise<T>;
 }
 
-/** What a transport has to hear from the gateway. */
-export interface Listening {
-  readonly pollToken: string;
-  /** The newest position that was heard of: a VectorCursor. May be set. */
+/** What is listened to. */
+export interface Line {
+  pollToken: string;
+  /** The newest position that was heard of: a VectorCursor. */
   cursor: string;
-  /** Hands over a frame. */
+  /** Hands over a frame that came. */
   push(frame: PushFrame): void;
   ask<T>(request: HttpRequest<T>): Promise<T>;
   pause(ms: number): Promise<void>;
 }
 
-export interface HttpTransport extends PushTransport {
-  /** Listens no more; what is sent still goes out. */
+export interface HttpSocket extends SocketLike {
+  /** Neither listens nor asks any more. */
   rest(): void;
 }
 
-/** Listens until the answer is over. Throws when that was not its end. */
-export type Round = (listening: Listening) => Promise<void>;
-
 /**
- * Frames over HTTP: what is sent becomes requests, what they answer becomes frames again. The first frame is `auth`, which
- * registers; from then on it listens, one round after the other, each from the cursor of the last: an answer that was torn
- * is asked for again. Requests go out one at a time and in order, but for acks.
+ * HTTP as a socket: frames that are sent become requests, and what these answer becomes frames. The first frame is `auth`,
+ * which registers; from then on `round` listens, again and again, each time from the cursor of the last: an answer that was
+ * torn is asked for again. Requests go out one at a time and in order, but for acks.
  */
-export function createHttpTransport(options: HttpTransportOptions, round: Round): HttpTransport {
+export function dialHttp(options: HttpTransportOptions, round: (line: Line) => Promise<void>): HttpSocket {
   const { url, fetch: ask = fetch, platform = systemPlatform } = options;
-  const base = url
-    .replace(/[?#].*/, '')
-    .replace(/^ws/i, 'http')
-    .replace(/\/+$/, '')
-    .replace(/\/ws$/, '');
-  const urlToken = /[?&]token=([^&#]*)/.exec(url)?.[1];
-  /** What ends with the connection: requests and pauses. */
-  const underWay = new Set<() => void>();
-  let stopRound = (): void => {};
-  let frames = createFrames();
-  let lanes: Promise<void>[] = [];
-  let laneOfAck = 0;
-  let isConnected = false;
-  let isListening = false;
-  let pollToken = '';
-  let cursor = '';
-
-  function end(error: CloseError): void {
-    isConnected = false;
-    rest();
-    frames.end(error);
-    for (const stop of underWay) stop();
-  }
-
-  function rest(): void {
-    isListening = false;
-    stopRound();
-  }
-
-  async function request<T>({ path, body, ms, read }: HttpRequest<T>, abort: AbortController): Promise<T> {
-    const stop = (): void => abort.abort();
-    let stopTimer = platform.timer(ms, stop);
-    const alive = (): void => {
-      stopTimer();
-      stopTimer = platform.timer(ms, stop);
-    };
-    underWay.add(stop);
-    try {
-      const response = await ask(`${base}/api/push/${path}`, {
-        signal: abort.signal,
-        ...(body && {
-          method: 'POST',
-          headers: { 'content-type': 'application/json' },
-          body: JSON.stringify(body),
-        }),
-      });
-      if (response.ok) return await read(response, alive);
-      throw errorOf((await response.json()).error);
-    } finally {
-      stopTimer();
-      underWay.delete(stop);
-    }
-  }
-
-  function call(path: string, body?: object): Promise<PushFrame> {
-    const read = (response: Response): Promise<PushFrame> => response.json();
-    return request({ path, ms: REQUEST_MS, read, ...(body && { body }) }, new AbortController());
-  }
-
-  function pause(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      const go = (): void => {
-        stop();
-        underWay.delete(go);
-        resolve();
-      };
-      const stop = platform.timer(ms, go);
-      underWay.add(go);
-    });
-  }
-
-  async function listen(to: ReturnType<typeof createFrames>): Promise<void> {
-    let quick = 0;
-    isListening = true;
-    /** `frames` is another one after a `connect`. */
-    const isHere = (): boolean => isListening && to === frames;
-    while (isHere()) {
-      const begun = platform.now();
-      let isFruitful = false;
-      let error: unknown;
-      await lanes[0]; // a subscription under way ends the poll that does not have it
-      if (!isHere()) return;
+  const [address = '', query] = url.split('?');
+  const base = address.replace(/^ws/i, 'http').replace(/\/+$/, '').replace(/\/ws$/, '');
+  const underWay = new Set<AbortController>();
+  const lanes: Promise<void>[] = [];
+  let acks = 0;
+  let subscribed: Promise<void> | undefined;
+  let isOver = false;
+  let isHeard = false;
+  const socket: HttpSocket = {
+    onopen: null,
+    onmessage: null,
+    onclose: null,
+    onerror: null,
+    send(text) {
+      const frame: PushFrame = JSON.parse(text);
+      const lane = String(frame.type).startsWith('message_') ? (acks++ % ACK_LANES) + 1 : 0;
+      const taken = Promise.resolve(lanes[lane]).then(() => take(frame));
+      lanes[lane] = taken;
+      if (frame.type === 'channel.subscribe') subscribed = taken;
+    },
+    rest() {
+      isOver = true;
+      for (const abort of underWay) abort.abort();
+    },
+    close() {
+      socket.rest();
+      if (line.pollToken) post('poll/deregister', {}).catch(() => {}); // gone is gone
+      line.pollToken = '';
+    },
+  };
+  const line: Line = {
+    pollToken: '',
+    cursor: '',
+    push(frame) {
+      isHeard = true;
+      say(frame);
+    },
+    async ask({ path, body, ms, read }) {
+      const abort = new AbortController();
+      const arm = (): (() => void) => platform.timer(ms, () => abort.abort());
+      let stopTimer = arm();
+      underWay.add(abort);
       try {
-        await round({
-          pollToken,
-          get cursor() {
-            return cursor;
-          },
-          set cursor(at) {
-            cursor = at;
-          },
-          push(frame) {
-            isFruitful = true;
-            to.push(frame);
-          },
-          ask(asked) {
-            const abort = new AbortController();
-            stopRound = () => abort.abort();
-            return request(asked, abort);
-          },
-          pause,
+        const response = await ask(`${base}/api/push/${path}`, {
+          signal: abort.signal,
+          ...(body && {
+            method: 'POST',
+            headers: { 'content-type': 'application/json' },
+            body: JSON.stringify({ ...body, poll_token: line.pollToken || undefined }),
+          }),
         });
+        if (!response.ok) throw errorOf((await response.json()).error);
+        return await read(response, () => {
+          stopTimer();
+          stopTimer = arm();
+        });
+      } finally {
+        stopTimer();
+        underWay.delete(abort);
+      }
+    },
+    pause: (ms) => new Promise((resolve) => void platform.timer(ms, resolve)),
+  };
+
+  function post(path: string, body: object | undefined): Promise<PushFrame> {
+    return line.ask({ path, body, ms: REQUEST_MS, read: (response) => response.json() });
+  }
+
+  function say(frame: PushFrame): void {
+    if (!isOver) socket.onmessage?.({ data: JSON.stringify(frame) });
+  }
+
+  /** Its registration stays: whoever comes back gets the same. */
+  function fail(error: unknown): void {
+    if (isOver) return;
+    line.pollToken = '';
+    socket.rest();
+    socket.onclose?.({ code: 1006, reason: String(error) });
+  }
+
+  async function listen(): Promise<void> {
+    for (let quick = 0; !isOver; ) {
+      const begun = platform.now();
+      let error: unknown;
+      isHeard = false;
+      await subscribed; // a subscription under way ends the poll that does not have it
+      try {
+        if (!isOver) await round(line);
       } catch (thrown) {
         error = thrown;
       }
-      if (!isHere()) return;
-      quick = isFruitful || platform.now() - begun >= QUICK_MS ? 0 : quick + 1;
+      quick = isHeard || platform.now() - begun >= QUICK_MS ? 0 : quick + 1;
       if (error && (isUnauthorized(error) || quick >= FAILURES)) return fail(error);
-      if (quick > 1) await pause(Math.min(MAX_PAUSE_MS, PAUSE_MS * 2 ** (quick - 2)));
+      if (quick > 1) await line.pause(Math.min(MAX_PAUSE_MS, PAUSE_MS * 2 ** (quick - 2)));
     }
   }
 
-  /** Nothing of it is about who the client is: it may come back at once, and registers anew. */
-  function fail(error: unknown): void {
-    if (isConnected) end(new CloseError(1006, error instanceof Error ? error.message : String(error)));
+  async function answerTo({ type, ...frame }: PushFrame): Promise<PushFrame> {
+    const { channel, event_id } = frame;
+    if (type === 'auth') {
+      const auth_token = frame.token ?? new URLSearchParams(query).get('token') ?? undefined;
+      const { client_id, poll_token } = await post('poll/register', {
+        client_id: frame.client_id,
+        auth_token,
+      });
+      line.pollToken = String(poll_token);
+      return { type: 'authenticated', client_id };
+    }
+    if (type === 'presence.query') {
+      const asked = new URLSearchParams({ poll_token: line.pollToken });
+      if (channel) asked.set('channel', String(channel));
+      const { presence } = await post(`poll/presence?${asked}`, undefined);
+      return { type: 'presence.list', channel, presence, clients: presence };
+    }
+    const route = ROUTES[String(type)];
+    if (!route) throw errorOf({ code: 'wrong_door', message: `"${type}" needs a WebSocket.` });
+    return { channel, event_id, ...(await post(`poll/${route[0]}`, frame)), type: route[1] };
   }
 
-  async function take(frame: PushFrame): Promise<void> {
-    const { type, request_id, ...fields } = frame;
-    const { channel, event_id } = fields;
-    const to = frames;
-    const answer = (answered: PushFrame): void => to.push({ ...answered, request_id });
+  async function take({ request_id, ...frame }: PushFrame): Promise<void> {
+    if (isOver) return;
     try {
-      if (type === 'auth') {
-        const auth_token = fields.token ?? (urlToken && decodeURIComponent(urlToken));
-        const registered = await call('poll/register', { client_id: fields.client_id, auth_token });
-        const isFirst = pollToken === '';
-        pollToken = String(registered.poll_token);
-        answer({ type: 'authenticated', client_id: registered.client_id, subject: '' });
-        if (isFirst) void listen(to);
-      } else if (type === 'presence.query') {
-        const of = typeof channel === 'string' ? `&channel=${encodeURIComponent(channel)}` : '';
-        const path = `poll/presence?poll_token=${encodeURIComponent(pollToken)}${of}`;
-        const { presence } = await call(path);
-        answer({ type: 'presence.list', channel, presence, clients: presence });
-      } else {
-        const route = ROUTES[String(type)];
-        if (!route) throw errorOf({ code: 'wrong_door', message: `"${type}" needs a WebSocket.` });
-        const body = { ...fields, poll_token: pollToken };
-        answer({ channel, event_id, ...(await call(`poll/${route[0]}`, body)), type: route[1] });
-      }
+      say({ ...(await answerTo(frame)), request_id });
+      if (frame.type === 'auth') void listen();
     } catch (error) {
-      if (!(error instanceof GatewayError)) fail(error);
-      else if (isUnauthorized(error) && pollToken !== '') fail(error);
-      else answer({ ...error.details, type: 'error' });
+      // A token of the client's own is refused at the registration; a poll token is made anew.
+      if (!(error instanceof GatewayError) || (line.pollToken && isUnauthorized(error))) fail(error);
+      else say({ ...error.details, type: 'error', request_id });
     }
   }
 
-  return {
-    get isConnected() {
-      return isConnected;
-    },
-    async connect() {
-      frames = createFrames();
-      lanes = [];
-      pollToken = '';
-      isConnected = true;
-    },
-    async disconnect() {
-      const isRegistered = isConnected && pollToken !== '';
-      end(new CloseError(1000, 'disconnect() was called.'));
-      // After a failure it stays: the client comes back.
-      if (isRegistered) await call('poll/deregister', { poll_token: pollToken });
-    },
-    async send(frame) {
-      if (!isConnected) throw new CloseError(1006, 'The transport is not connected.');
-      const to = frames;
-      const lane = /^message_n?ack$/.test(String(frame.type)) ? 1 + (laneOfAck++ % ACK_LANES) : 0;
-      const before = lanes[lane] ?? Promise.resolve();
-      lanes[lane] = before.then(() => (isConnected && to === frames ? take(frame) : undefined));
-    },
-    receive: () => frames.take(),
-    rest,
-  };
+  void Promise.resolve().then(() => isOver || socket.onopen?.(undefined as never));
+  return socket;
 }
 
 function isUnauthorized(error: unknown): boolean {

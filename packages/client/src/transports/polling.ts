@@ -1,5 +1,5 @@
-import { createHttpTransport, type HttpTransport, type HttpTransportOptions } from './http.ts';
-import type { PushFrame, PushTransport } from './transport.ts';
+import { dialHttp, type HttpSocket, type HttpTransportOptions } from './http.ts';
+import { type PushFrame, type PushTransport, transportOf } from './transport.ts';
 
 /** How long a poll waits at the gateway, in seconds, and how much longer for its answer, in ms. */
 const POLL_S = 25;
@@ -12,49 +12,20 @@ interface Batch {
   readonly poll_interval_hint?: number;
 }
 
-/** Frames over HTTP, which long polls bring: for networks that let no WebSocket through. */
-export class PollingTransport implements PushTransport {
-  readonly #http: HttpTransport;
-
-  constructor(options: HttpTransportOptions) {
-    this.#http = createHttpTransport(options, async (listening) => {
-      const { pollToken: poll_token, cursor } = listening;
-      const body = { poll_token, timeout: POLL_S, ...(cursor && { cursor }) };
-      const batch = await listening.ask({
-        path: 'poll/messages',
-        body,
-        ms: POLL_S * 1_000 + ANSWER_MS,
-        read: (response): Promise<Batch> => response.json(),
-      });
-      for (const message of batch.messages) listening.push(message);
-      listening.cursor = batch.cursor;
-      if (batch.poll_interval_hint) await listening.pause(batch.poll_interval_hint * 1_000);
+export function dialPolling(options: HttpTransportOptions): HttpSocket {
+  return dialHttp(options, async (line) => {
+    const { messages, cursor, poll_interval_hint } = await line.ask({
+      path: 'poll/messages',
+      body: { timeout: POLL_S, cursor: line.cursor },
+      ms: POLL_S * 1_000 + ANSWER_MS,
+      read: (response): Promise<Batch> => response.json(),
     });
-  }
-
-  get isConnected(): boolean {
-    return this.#http.isConnected;
-  }
-
-  connect(): Promise<void> {
-    return this.#http.connect();
-  }
-
-  disconnect(): Promise<void> {
-    return this.#http.disconnect();
-  }
-
-  /** Polls no more; what is sent still goes out. */
-  rest(): void {
-    this.#http.rest();
-  }
-
-  /** The first frame is `auth`. Rejects when it is not connected; what a request is answered is received. */
-  send(frame: PushFrame): Promise<void> {
-    return this.#http.send(frame);
-  }
-
-  receive(): Promise<PushFrame> {
-    return this.#http.receive();
-  }
+    for (const message of messages) line.push(message);
+    line.cursor = cursor;
+    if (poll_interval_hint) await line.pause(poll_interval_hint * 1_000);
+  });
 }
+
+/** Frames over HTTP, which long polls bring: for networks that let no WebSocket through. The first frame is `auth`. */
+export const PollingTransport: new (options: HttpTransportOptions) => PushTransport =
+  /* @__PURE__ */ transportOf(dialPolling);
