@@ -69,7 +69,6 @@ export class PushClient {
   readonly #inbox: Inbox;
   readonly #events: Events;
   readonly #subscriptions: Subscriptions;
-  readonly #waitingForEnd = new Set<PromiseWithResolvers<void>>();
   /** Channels that only `waitFor` subscribed to. */
   readonly #borrowed = new Set<string>();
   #clientId: string;
@@ -170,12 +169,11 @@ export class PushClient {
   }
 
   /** Resolves when the connection is over because of `disconnect()`; rejects with the reason when for another one. */
-  waitClosed(): Promise<void> {
+  async waitClosed(): Promise<void> {
     const { end } = this.#lobby;
-    if (end) return end instanceof ConnectionError ? Promise.resolve() : Promise.reject(end);
-    const call = Promise.withResolvers<void>();
-    this.#waitingForEnd.add(call);
-    return call.promise;
+    if (!end)
+      await this.#events.read('end').next(); // nothing but the end ends it
+    else if (!(end instanceof ConnectionError)) throw end;
   }
 
   /** Looks now whether the connection lives, or dials now: for what only the application knows, as a return to it. */
@@ -393,10 +391,6 @@ export class PushClient {
     this.#subscriptions.end(error);
     this.#inbox.end(failure);
     this.#events.end(failure);
-    for (const { resolve, reject } of this.#waitingForEnd)
-      if (failure) reject(failure);
-      else resolve();
-    this.#waitingForEnd.clear();
   }
 
   #call(callback: () => void): void {

@@ -157,7 +157,7 @@ export function createInbox({ settle, report }: InboxOptions): Inbox {
         show(channel, box);
       } else if (!box.isFull) {
         box.isFull = true;
-        report(new Error(`${WAITING} messages of "${channel}" have no handler: no more are taken.`));
+        report(new Error(`${WAITING} messages of "${channel}" have no handler.`));
       }
     },
     forget: (channel) => void boxes.delete(channel),

@@ -1,5 +1,4 @@
-import { decodeVectorCursor, encodeVectorCursor } from '@continuo/protocol/cursor';
-import { createSseReader } from '@continuo/protocol/sse';
+import { mergeVectorCursors } from '@continuo/protocol/cursor';
 import { dialHttp, type HttpSocket, type HttpTransportOptions } from './http.ts';
 import { type PushTransport, transportOf } from './transport.ts';
 
@@ -13,27 +12,26 @@ function dialSse(options: HttpTransportOptions): HttpSocket {
       path: `sse?${query}`,
       ms: SILENCE_MS,
       async read({ body }, alive) {
-        const reader = createSseReader();
         const decoder = new TextDecoder();
         const bytes = body?.getReader();
+        let rest = '';
         for (;;) {
           const chunk = await bytes?.read();
           if (!chunk || chunk.done) return;
           alive();
-          for (const { id, data } of reader.push(decoder.decode(chunk.value, { stream: true }))) {
-            line.push(JSON.parse(data));
-            if (id) line.cursor = mergeCursors(line.cursor, id);
+          // A gateway ends every line by LF alone (R-2), and a position may come without a frame.
+          const blocks = (rest + decoder.decode(chunk.value, { stream: true })).split('\n\n');
+          rest = blocks.pop() ?? '';
+          for (const block of blocks) {
+            const data = /^data: (.*)/m.exec(block)?.[1];
+            const id = /^id: (.*)/m.exec(block)?.[1];
+            if (data) line.push(JSON.parse(data));
+            if (id) line.cursor = mergeVectorCursors(line.cursor, id);
           }
         }
       },
     });
   });
-}
-
-/** The positions of both; where they name one log, the newer's. */
-function mergeCursors(held: string, newer: string): string {
-  const merged = new Map([...(decodeVectorCursor(held) ?? []), ...(decodeVectorCursor(newer) ?? [])]);
-  return encodeVectorCursor(merged);
 }
 
 /** Frames over HTTP, which one stream of server-sent events brings; what is sent goes by requests. The first is `auth`. */
