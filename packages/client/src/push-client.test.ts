@@ -299,6 +299,17 @@ describe('a subscription', () => {
     expect(server().got('channel.subscribe')).toMatchObject([{ since: 40, epoch: 'e2' }]);
   });
 
+  it('leaves its handlers behind when it is given up', async () => {
+    const { client, connect, subscribe } = setUpPush();
+    const server = await connect();
+    const shown: unknown[] = [];
+    await subscribe('news', () => shown.push('first'));
+    client.unsubscribe('news').catch(() => {});
+    await subscribe('news', () => shown.push('second'));
+    server.say(message(1));
+    expect(shown).toEqual(['second']);
+  });
+
   it('is not renewed once it was given up, and the gateway is told when it is back', async () => {
     const { client, connect, subscribe, clock, greet, server } = setUpPush();
     await connect();

@@ -271,13 +271,16 @@ describe('polling', () => {
     }
   });
 
-  it('sends what was not answered again when the token of a request is not known any more', async () => {
+  it.each([
+    [401, 'unauthorized'],
+    [503, 'draining'],
+  ])('sends what was not answered again after %d %s', async (status, code) => {
     const { client, clock, poll, last, of, refuseSockets } = setUpPush();
     await poll();
     const published = client.publish('news', 1);
     await clock.settle();
     refuseSockets(1);
-    await last('publish').refuse(401, 'unauthorized');
+    await last('publish').refuse(status, code);
     await clock.advance(1_000);
     await last('register').answer({ ...REGISTERED, poll_token: 'p2' });
     expect(last('publish').body).toEqual({ ...of('publish')[0]?.body, poll_token: 'p2' });

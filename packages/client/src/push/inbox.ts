@@ -22,7 +22,7 @@ export interface Inbox {
   /** The messages of all channels; one counts as handled when the next is asked for. */
   read(): AsyncIterableIterator<PushMessage>;
   take(message: PushMessage): void;
-  /** The channel is left: what waits of it comes again when it is subscribed to anew. */
+  /** The channel is left, with its handlers: what waits of it comes again when it is subscribed to anew. */
   forget(channel: string): void;
   /** The channel began anew: ids that were handled may come as other messages. */
   restart(channel: string): void;
@@ -160,7 +160,10 @@ export function createInbox({ settle, report }: InboxOptions): Inbox {
         report(new Error(`${WAITING} messages of "${channel}" have no handler.`));
       }
     },
-    forget: (channel) => void boxes.delete(channel),
+    forget(channel) {
+      boxes.delete(channel);
+      for (const each of handlers) if (each.channel === channel) handlers.delete(each);
+    },
     restart: (channel) => boxes.get(channel)?.handled.clear(),
     end(reason) {
       for (const close of [...readers]) close(reason);

@@ -160,7 +160,7 @@ export function dialHttp(options: HttpTransportOptions, round: (line: Line) => P
         error = thrown;
       }
       quick = isHeard || platform.now() - begun >= QUICK_MS ? 0 : quick + 1;
-      if (error && (isUnauthorized(error) || quick >= FAILURES)) return fail(error);
+      if (error && (isGone(error) || quick >= FAILURES)) return fail(error);
       if (quick > 1) await line.pause(Math.min(MAX_PAUSE_MS, PAUSE_MS * 2 ** (quick - 2)));
     }
   }
@@ -193,8 +193,8 @@ export function dialHttp(options: HttpTransportOptions, round: (line: Line) => P
       say({ ...(await answerTo(frame)), request_id });
       if (frame.type === 'auth') void listen();
     } catch (error) {
-      // A token of the client's own is refused at the registration; a poll token is made anew.
-      if (!(error instanceof GatewayError) || (line.pollToken && isUnauthorized(error))) fail(error);
+      // At the registration it is the client's own token that was refused.
+      if (!(error instanceof GatewayError) || (line.pollToken && isGone(error))) fail(error);
       else say({ ...error.details, type: 'error', request_id });
     }
   }
@@ -203,6 +203,7 @@ export function dialHttp(options: HttpTransportOptions, round: (line: Line) => P
   return socket;
 }
 
-function isUnauthorized(error: unknown): boolean {
-  return error instanceof GatewayError && error.code === 'unauthorized';
+/** The poll token is not known any more, or the server is about to end: what was asked is asked anew. */
+function isGone(error: unknown): boolean {
+  return error instanceof GatewayError && /^(unauthorized|draining)$/.test(error.code);
 }
