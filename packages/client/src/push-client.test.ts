@@ -217,6 +217,7 @@ describe('messages', () => {
     const server = await connect();
     const shown: unknown[] = [];
     await subscribe('news', ({ data }) => shown.push(data));
+    client.on('channel_message', ({ data }) => shown.push(data));
     const left = client.unsubscribe('news');
     server.say(message(1));
     await clock.settle();
@@ -282,7 +283,8 @@ describe('a subscription', () => {
   it('P-9 that lost its position is told so, and goes on after it', async () => {
     const { client, connect, subscribe, clock, errors, greet, server } = setUpPush();
     const first = await connect();
-    await subscribe('news', () => {});
+    let shown = 0;
+    await subscribe('news', () => shown++);
     const reset = { type: 'channel.reset', channel: 'news', reason: 'epoch', from: 3, to: 40, epoch: 'e2' };
     first.say(message(1));
     await clock.settle();
@@ -293,6 +295,8 @@ describe('a subscription', () => {
     first.say(reset);
     expect(told).toEqual([reset]);
     expect(errors).toHaveLength(1);
+    first.say(message(1));
+    expect(shown, 'an id of the old epoch is another message in the new one').toBe(2);
     first.drop();
     await clock.advance(1_000);
     await greet();
@@ -336,6 +340,24 @@ describe('a publication', () => {
     expect(server().got('channel.publish')).toEqual([sent]);
     server().say({ ...sent, type: 'channel.published', delivered: 2, sequence: 17 });
     expect(await published).toEqual({ eventId: sent?.event_id, sequence: 17, delivered: 2 });
+  });
+
+  it('is sent again with a new token when the old one is over', async () => {
+    let calls = 0;
+    const { client, clock, greet, server } = setUpPush({ authToken: () => `t${++calls}` });
+    const connected = client.connect();
+    await clock.settle();
+    const first = await greet();
+    await connected;
+    const published = outcome(client.publish('news', 1));
+    await clock.settle();
+    const [sent] = first.got('channel.publish');
+    first.say({ type: 'error', code: 'unauthorized', message: 'over', request_id: sent?.request_id });
+    await clock.advance(1_000);
+    await greet();
+    expect(published.settled).toBeUndefined();
+    expect(server().got('channel.publish')).toEqual([sent]);
+    expect(server().sent[0]).toMatchObject({ token: 't2' });
   });
 
   it('waits for a connection, and is over with it', async () => {

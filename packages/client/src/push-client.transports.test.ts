@@ -90,13 +90,14 @@ describe('the fallback', () => {
   });
 
   it('that is down while a slow socket is tried waits for it', async () => {
-    const { client, clock, last, greet } = setUpPush();
+    const { client, clock, last, greet, ends } = setUpPush();
     const connected = client.connect();
     await clock.advance(2_500);
     await last('register').answer('a page of a proxy', 502);
     await clock.advance(1_000);
     await greet();
     await connected;
+    expect(ends).toHaveLength(1);
     expect(client.transportName).toBe('websocket');
   });
 
@@ -186,7 +187,32 @@ describe('the return to a WebSocket', () => {
   });
 });
 
+describe('a client that moved to a WebSocket', () => {
+  it('P-10 ends when another takes over later than its last poll could', async () => {
+    const { client, clock, poll, greet } = setUpPush();
+    await poll();
+    await clock.advance(60_000);
+    const socket = await greet();
+    await clock.advance(10_000);
+    socket.socket.onclose?.({ code: 4409, reason: 'taken_over' });
+    expect(client.state).toBe('disconnected');
+  });
+});
+
 describe('polling', () => {
+  it('waits with the next poll for a subscription under way, which would end it', async () => {
+    const { client, clock, poll, last, of } = setUpPush();
+    await poll();
+    client.subscribe('news').catch(() => {});
+    await clock.settle();
+    await last('messages').answer(batch([]));
+    await clock.settle();
+    expect(of('messages')).toHaveLength(1);
+    await last('subscribe').answer({ ok: true, channel: 'news' });
+    await clock.settle();
+    expect(of('messages')).toHaveLength(2);
+  });
+
   it('turns frames into requests, in order, and their answers into frames', async () => {
     const { client, clock, poll, last, of } = setUpPush();
     await poll();
