@@ -5,8 +5,8 @@ import { markdown, percent } from './tables.ts';
 /** `--profile`: where the servers' time goes in what is measured. */
 
 const SHOWN = 15;
-/** Not work. */
-const IDLE: ReadonlySet<string> = new Set(['(idle)']);
+/** Not work: the loop waits, or the profiler itself is busy. */
+const NOT_WORK: ReadonlySet<string> = new Set(['(idle)', 'post node:inspector']);
 
 const totals = new Map<string, Map<string, SelfTime>>();
 let wanted = false;
@@ -33,7 +33,9 @@ export async function profiled<T>(server: ServerProcess, title: string, work: ()
 /** The functions that ran longest themselves, as shares of the time that was not idle. */
 export function profileTables(): string {
   const tables = [...totals].map(([title, total]) => {
-    const busy = [...total.values()].filter(({ name }) => !IDLE.has(name)).toSorted((a, b) => b.us - a.us);
+    const busy = [...total.values()]
+      .filter(({ name, place }) => !NOT_WORK.has(`${name} ${place.replace(/:\d+$/, '')}`.trim()))
+      .toSorted((a, b) => b.us - a.us);
     const busyUs = busy.reduce((sum, { us }) => sum + us, 0);
     const rows = busy
       .slice(0, SHOWN)

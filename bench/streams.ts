@@ -6,6 +6,15 @@ import { openClient } from './client.ts';
 
 /** Subjects whose subscribers read server-sent events; publishers have a WebSocket. */
 
+const resWrite = (name: string, args: readonly string[]): Broadcaster => ({
+  name,
+  server: 'res-write',
+  args,
+  publishFrame: maskedFrame(PAYLOAD),
+  subscribe: (options) => openReader({ ...options, path: '/events' }),
+  openPublisher: (port) => openClient({ port, path: '/' }),
+});
+
 export const STREAMS: readonly Broadcaster[] = [
   {
     name: 'continuo, SSE',
@@ -16,12 +25,6 @@ export const STREAMS: readonly Broadcaster[] = [
     openPublisher: (port) => openPusher({ port }),
   },
   { ...continuo('memory'), name: 'continuo, WebSocket' },
-  {
-    name: 'res.write',
-    server: 'res-write',
-    args: [],
-    publishFrame: maskedFrame(PAYLOAD),
-    subscribe: (options) => openReader({ ...options, path: '/events' }),
-    openPublisher: (port) => openClient({ port, path: '/' }),
-  },
+  resWrite('res.write', []),
+  resWrite('res.write, together', ['together']),
 ];

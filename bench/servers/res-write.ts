@@ -2,8 +2,13 @@ import { createServer, type ServerResponse } from 'node:http';
 import { WebSocketServer } from 'ws';
 import { listen } from './listen.ts';
 
-/** Control: server-sent events as Node's documentation has it, one `res.write` per reader and message. */
+/**
+ * Control: server-sent events as Node's documentation has it, one `res.write` per reader and message. What is written
+ * within one tick Node sends together: messages are taken in ticks of their own, as those of different requests are, or,
+ * with `together` as the argument, as they were read.
+ */
 
+const together = process.argv[2] === 'together';
 const readers = new Set<ServerResponse>();
 
 const server = createServer((_request, response) => {
@@ -30,7 +35,11 @@ publishers.on('connection', (socket) => {
       source: 'cli_0000000000000000000000',
       sequence,
     })}\n\n`;
-    for (const reader of readers) reader.write(event);
+    const broadcast = (): void => {
+      for (const reader of readers) reader.write(event);
+    };
+    if (together) broadcast();
+    else setImmediate(broadcast);
   });
 });
 listen(server);
