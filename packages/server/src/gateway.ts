@@ -42,7 +42,7 @@ import { checkLimits, LIMITS, type Limits } from './limits.ts';
 import { createLoopLag } from './observe/loop-lag.ts';
 import { createMetrics, createMetricsRoute } from './observe/metrics.ts';
 import { createTally } from './observe/tally.ts';
-import type { Clock, Random, Report, Store } from './ports.ts';
+import type { Clock, OpenStream, Random, Report, Store } from './ports.ts';
 
 export interface GatewayOptions {
   /** Agents, teams and workflows, in the order in which they are listed. */
@@ -239,6 +239,8 @@ export function createGateway(options: GatewayOptions): Gateway {
     onError: tally.error,
   });
 
+  const openStream: OpenStream = (request, env, headers) =>
+    (isNode(env) ? openNodeStream : openWebStream)(request, env, headers);
   const pollTokens = createPollTokens({ records, clock, fingerprint: fingerprintOf(auth) });
   const poll = createPollDoor({
     channels,
@@ -247,6 +249,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     records,
     tokens: pollTokens,
     authenticate,
+    openStream,
     clock,
     random,
     report,
@@ -322,7 +325,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     const problem = { ...problemOf('draining', DRAINING.message), detail: DRAINING.message };
     return Promise.resolve(c.json(problem, ERRORS.draining.status));
   });
-  app.route('/api/push/poll', poll.routes);
+  app.route('/', poll.routes);
   app.route(
     '/',
     createRunsDoor({
@@ -332,8 +335,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       workers,
       components: agents,
       authenticate,
-      openStream: (request, env, headers) =>
-        (isNode(env) ? openNodeStream : openWebStream)(request, env, headers),
+      openStream,
       clock,
       report,
       storeName: store.name,
