@@ -20,6 +20,7 @@ import { type Consumers, createConsumers } from './core/consumers.ts';
 import { createFeeds } from './core/feed.ts';
 import { LEASE_TERMS, type LeaseTerms } from './core/lease.ts';
 import { createJournal, type RetentionLimits } from './core/log.ts';
+import { createMembers } from './core/members.ts';
 import { parseLog } from './core/names.ts';
 import { createNotices, NOTICES } from './core/notices.ts';
 import { createPresences } from './core/presence.ts';
@@ -27,6 +28,7 @@ import { createRuns } from './core/runs.ts';
 import { createSessions } from './core/sessions.ts';
 import { createTails } from './core/tail.ts';
 import { createWorkers, type Workers } from './core/worker.ts';
+import { sourceOf } from './doors/dialects.ts';
 import { createGatewayDoor } from './doors/gateway.ts';
 import { createPages } from './doors/pages.ts';
 import { createPollDoor } from './doors/poll.ts';
@@ -43,6 +45,7 @@ import { createLoopLag } from './observe/loop-lag.ts';
 import { createMetrics, createMetricsRoute } from './observe/metrics.ts';
 import { createTally } from './observe/tally.ts';
 import type { Clock, OpenStream, Random, Report, Store } from './ports.ts';
+import { type PushOptions, resolvePush } from './push-options.ts';
 
 export interface GatewayOptions {
   /** Agents, teams and workflows, in the order in which they are listed. */
@@ -57,8 +60,8 @@ export interface GatewayOptions {
   readonly allowedOrigins?: readonly string[];
   /** Whether a proxy stands before the server: the last of `X-Forwarded-For` is then who connects. Default false. */
   readonly trustProxy?: boolean;
-  /** Channels and their polling. Default off. */
-  readonly push?: boolean;
+  /** Channels and their polling. Default off; `true` switches them on as they are by default. */
+  readonly push?: boolean | PushOptions;
   readonly version?: string;
   /** How long runs under way may take to end when the gateway closes, in ms. Default 10,000. */
   readonly drainMs?: number;
@@ -117,12 +120,14 @@ const OPEN_TO_ALL = 'Without a token the gateway serves this machine only: anyon
 
 /** The composition root: one store, one engine, every door. */
 export function createGateway(options: GatewayOptions): Gateway {
-  const { agents, store, push = false, version = '0.0.0', drainMs = 10_000, retention = {} } = options;
+  const { agents, store, version = '0.0.0', drainMs = 10_000, retention = {} } = options;
   const { lease: terms = LEASE_TERMS, clock = systemClock, random = systemRandom } = options;
   const { report = (problem, error) => console.error(`continuo: ${problem}:`, error) } = options;
   checkComponents(agents);
   const limits = checkLimits({ ...LIMITS, ...options.limits });
   const { logs, records, bus } = store;
+  const pushSettings = resolvePush(options.push, store.name);
+  const push = pushSettings.enabled;
   const startedAt = clock.now();
   let originPolicy: OriginPolicy = { loopback: true, allowed: options.allowedOrigins ?? [] };
   let draining = false;
@@ -139,10 +144,13 @@ export function createGateway(options: GatewayOptions): Gateway {
     createJournal({
       logs,
       bus,
+      clock,
       report,
       retentionOf(log) {
-        const { kind } = parseLog(log);
-        return { session: sessions, run: runs, channel: channels, notices: NOTICES }[kind].retention;
+        const name = parseLog(log);
+        if (name.kind === 'channel' || name.kind === 'dead') return channels.retentionOf(name.name);
+        if (name.kind === 'lobby' || name.kind === 'presence') return members.retention[name.kind];
+        return { session: sessions, run: runs, notices: NOTICES }[name.kind].retention;
       },
     }),
   );
@@ -170,7 +178,23 @@ export function createGateway(options: GatewayOptions): Gateway {
     random,
     limits: retention.run,
   });
-  const channels = createChannels({ logs, journal, clock, random, limits: retention.channel });
+  const channels = createChannels({
+    logs,
+    records,
+    journal,
+    clock,
+    random,
+    report,
+    watchers: tails.watchers,
+    base: {
+      ...retention.channel,
+      delivery: pushSettings.delivery.enabled,
+      presence: pushSettings.presence.enabled,
+    },
+    patterns: pushSettings.channels,
+    hooks: pushSettings.hooks,
+  });
+  const members = createMembers({ logs, records, journal, feeds, clock, random, report, sourceOf });
   const notices = createNotices({
     logs,
     journal,
@@ -229,7 +253,7 @@ export function createGateway(options: GatewayOptions): Gateway {
         findComponent,
         health,
       }),
-      createPushDoor({ channels, consumers, feeds, tails, random, report, enabled: push }),
+      createPushDoor({ channels, consumers, feeds, tails, members, random, report, enabled: push }),
     ],
     authenticate,
     limits,
@@ -246,6 +270,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     channels,
     consumers,
     feeds,
+    members,
     records,
     tokens: pollTokens,
     authenticate,
@@ -379,8 +404,11 @@ export function createGateway(options: GatewayOptions): Gateway {
     await answered(); // nobody is at the store any more when it is closed
     await sockets.settled();
     notices.close();
+    await members.close();
     tails.close();
     sessions.close();
+    channels.close();
+    journal.close();
     await presences.close();
     lag.close();
   }

@@ -11,15 +11,16 @@ import {
   SubscribeFrame,
   UnsubscribeFrame,
 } from '@continuo/protocol';
-import { demand } from '../core/access.ts';
 import type { Attachment } from '../core/attachment.ts';
 import type { Channels } from '../core/channels.ts';
 import type { Consumers } from '../core/consumers.ts';
 import type { Feeds } from '../core/feed.ts';
+import type { Members } from '../core/members.ts';
 import { keyOf, logOf } from '../core/names.ts';
 import type { Tails } from '../core/tail.ts';
 import type { Random, Report } from '../ports.ts';
 import { channelDialects, redeliver, sourceOf } from './dialects.ts';
+import { arrive, createPresenceRows, depart, departAll, withSigns } from './presence-rows.ts';
 import { type Answered, answer, type Pusher, principalOf } from './pusher.ts';
 import type { Row, SocketProtocol } from './socket.ts';
 
@@ -30,13 +31,15 @@ export interface PushDoorOptions {
   readonly consumers: Consumers;
   readonly feeds: Feeds;
   readonly tails: Tails;
+  /** `null` where presence is off. */
+  readonly members: Members | null;
   readonly random: Random;
   readonly report: Report;
   readonly enabled: boolean;
 }
 
 export function createPushDoor(options: PushDoorOptions): SocketProtocol<Pusher> {
-  const { channels, consumers, feeds, tails, random, report, enabled } = options;
+  const { channels, consumers, feeds, tails, members, random, report, enabled } = options;
 
   async function drop(pusher: Pusher, channel: string): Promise<void> {
     const subscription = pusher.subscriptions.get(channel);
@@ -49,6 +52,7 @@ export function createPushDoor(options: PushDoorOptions): SocketProtocol<Pusher>
     const dropped = [...pusher.subscriptions.keys()].map((channel) =>
       drop(pusher, channel).catch((error: unknown) => report(`leaving ${channel}`, error)),
     );
+    departAll(pusher);
     await Promise.all(dropped);
   }
 
@@ -66,13 +70,15 @@ export function createPushDoor(options: PushDoorOptions): SocketProtocol<Pusher>
   }
 
   async function subscribe(pusher: Pusher, frame: SubscribeFrame): Promise<void> {
-    const { channel, since, epoch, delivery = true, echo = false } = frame;
+    const { channel } = frame;
     const principal = await principalOf(pusher);
-    demand(principal, 'read', 'channels', channel);
     const { connection, clientId, temporary } = pusher;
+    const asker = { principal, clientId, source: sourceOf(principal.user, clientId) };
+    const { delivery, echo, since, epoch } = await channels.admit(asker, channel, frame);
     await drop(pusher, channel);
     const log = logOf.channel(channel);
     const head = await channels.open(channel);
+    await arrive(pusher, principal, { members, channel });
     if (pusher.closed) return; // nothing is taken from whoever has the consumer now
     const start = since === undefined ? undefined : { epoch: epoch ?? head.epoch, offset: since };
     const attachment = delivery
@@ -128,9 +134,9 @@ export function createPushDoor(options: PushDoorOptions): SocketProtocol<Pusher>
   async function publish(pusher: Pusher, frame: PublishFrame): Promise<void> {
     const { channel, data, event_id: eventId } = frame;
     const principal = await principalOf(pusher);
-    demand(principal, 'publish', 'channels', channel);
-    const source = sourceOf(principal.user, pusher.clientId);
-    const published = await channels.publish(channel, { data, source, eventId });
+    const { clientId } = pusher;
+    const source = sourceOf(principal.user, clientId);
+    const published = await channels.accept({ principal, clientId, source }, channel, { data, eventId });
     const own = pusher.subscriptions.get(channel)?.ownSource === source ? 1 : 0;
     answer(pusher, frame, {
       type: 'channel.published',
@@ -172,6 +178,7 @@ export function createPushDoor(options: PushDoorOptions): SocketProtocol<Pusher>
     const { channel } = frame;
     await principalOf(pusher);
     const ok = pusher.subscriptions.has(channel);
+    depart(pusher, channel);
     await drop(pusher, channel);
     answer(pusher, frame, { type: 'channel.unsubscribed', channel, ok });
   }
@@ -188,11 +195,12 @@ export function createPushDoor(options: PushDoorOptions): SocketProtocol<Pusher>
       handle: (pusher, _frame, request) => pusher.connection.send({ type: 'pong', ...request }),
     },
     pong: { schema: PongFrame, handle() {} },
+    ...createPresenceRows(members),
   };
 
   return {
     path: '/ws',
-    rows,
+    rows: withSigns(rows),
     open(connection) {
       const clientId = `cli_${random.id()}`;
       connection.send({ type: 'connected', client_id: clientId });
@@ -205,6 +213,8 @@ export function createPushDoor(options: PushDoorOptions): SocketProtocol<Pusher>
         enabled,
         principal: null,
         subscriptions: new Map(),
+        presence: null,
+        watches: new Map(),
         closed: false,
       };
     },
