@@ -2,8 +2,8 @@ import type { Entry } from '@continuo/protocol';
 import { createSeededRandom } from '@continuo/testing';
 import { describe, expect, it } from 'vitest';
 import { type ChannelWorld, type ChannelWorldOptions, createChannelWorld } from '../../test/channel-world.ts';
-import { entryOf } from '../../test/reading.ts';
 import { range } from '../../test/pick.ts';
+import { entryOf } from '../../test/reading.ts';
 import { StoreError } from '../ports.ts';
 import { type Burial, createDeadLetters, type DeadLetters, type Reopen } from './dead-letters.ts';
 
