@@ -45,6 +45,8 @@ export interface WatchOptions {
   /** Default: the head. */
   readonly after?: Cursor | undefined;
   onMoved?(): void;
+  /** Called once, when all there is was sent. */
+  onLive?(): void;
   /** Changes are gone: show who is there now. Changes since before the call follow. */
   onReset(reset: Reset): Promise<void>;
 }
@@ -218,7 +220,7 @@ export function createMembers(options: MembersOptions): Members {
       return { members, total };
     },
 
-    async watch(channel, { peer, dialect, withoutSource, after, onMoved, onReset }) {
+    async watch(channel, { peer, dialect, withoutSource, after, onMoved, onLive, onReset }) {
       if (!terms.broadcastChanges) return null;
       const log = logOf.presence(channel);
       const headNow = async () => (await logs.heads([log]))[0] ?? (await logs.append(log, [])).head;
@@ -231,6 +233,7 @@ export function createMembers(options: MembersOptions): Members {
         dialect,
         withoutSource,
         ...(onMoved && { onMoved }),
+        ...(onLive && { onLive }),
         async onReset(reset) {
           const { epoch, offset } = await headNow();
           await onReset(reset);

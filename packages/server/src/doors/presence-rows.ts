@@ -12,7 +12,6 @@ import type { Members } from '../core/members.ts';
 import type { Presence } from '../core/seats.ts';
 import type { Peer } from '../ports.ts';
 import { presenceDialects, sourceOf } from './dialects.ts';
-import type { PollPresence } from './poll-clients.ts';
 import { answer, type Pusher, principalOf } from './pusher.ts';
 import type { Row } from './socket.ts';
 
@@ -99,11 +98,13 @@ export function watchPresence(
     readonly after?: { readonly epoch: string; readonly offset: number } | undefined;
     /** Entries were handed to the peer. */
     onMoved?(): void;
+    /** All there is was sent. */
+    onLive?(): void;
     onReset?(reset: Reset): void;
   },
   channel: string,
 ): Promise<Feed | null> {
-  const { peer, principal, clientId, batch, after, onMoved } = to;
+  const { peer, principal, clientId, batch, after, onMoved, onLive } = to;
   const dialects = presenceDialects(peer.wire);
   return members.watch(channel, {
     peer,
@@ -111,20 +112,13 @@ export function watchPresence(
     withoutSource: sourceOf(principal.user, clientId),
     after,
     ...(onMoved && { onMoved }),
+    ...(onLive && { onLive }),
     async onReset(reset) {
       const list = await listPresence(members, principal, channel);
       peer.send(peer.wire.frame(JSON.stringify(list)));
       to.onReset?.(reset);
     },
   });
-}
-
-/** Presence of clients without a socket. */
-export function createPollPresence(members: Members): PollPresence {
-  return {
-    enter: ({ user, clientId, kind }) => members.enter({ user, clientId, kind }),
-    list: async (channel, asker) => (await listPresence(members, asker, channel)).presence,
-  };
 }
 
 /** A subscriber is on a channel: the others see it, and it sees them come and go. Rejects when the store does not answer. */
