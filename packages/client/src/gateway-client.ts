@@ -7,17 +7,13 @@ import type {
   Presence,
 } from '@continuo/protocol';
 import { checkOption } from './check-option.ts';
-import { type Connection, type ConnectionStatus, createConnection } from './connection/connection.ts';
-import { createLobby, type Lobby } from './connection/lobby.ts';
-import { createOutbox, type Outbox } from './connection/outbox.ts';
-import { type Platform, systemPlatform } from './connection/platform.ts';
-import { ruleOfCode } from './connection/retry.ts';
-import { createTokens, type Reason } from './connection/tokens.ts';
-import { type ApprovalAnswer, answerOf, ConnectionError, endOf, errorOf } from './errors.ts';
+import type { ConnectionStatus } from './connection/connection.ts';
+import { type Platform, platformOf } from './connection/platform.ts';
+import { type ApprovalAnswer, answerOf, ConnectionError } from './errors.ts';
 import { type Audience, type ClientEvent, createAudience, type EventOf } from './gateway/audience.ts';
 import { createSession, isSound, type Session, type SessionPosition } from './gateway/session.ts';
-import { type GatewayClientOptions, termsOf } from './options.ts';
-import { report } from './reporter.ts';
+import { createLink, type Link } from './link.ts';
+import type { GatewayClientOptions } from './options.ts';
 
 /** A message of exactly this text ends the turn under way. */
 const STOP = '/stop';
@@ -37,15 +33,12 @@ export class GatewayClient {
   onError: GatewayClientOptions['onError'] | undefined;
   readonly #platform: Platform;
   readonly #signal: AbortSignal | undefined;
-  readonly #connection: Connection;
+  readonly #link: Link;
   readonly #audience: Audience;
-  readonly #outbox: Outbox;
   readonly #session: Session;
-  readonly #lobby: Lobby;
 
   constructor(options: GatewayClientOptions) {
-    const terms = termsOf(options);
-    const { agentId, clientId, WebSocket, platform } = options;
+    const { agentId, clientId } = options;
     checkOption('agentId', agentId, 'string');
     ({
       onGap: this.onGap,
@@ -53,51 +46,34 @@ export class GatewayClient {
       onError: this.onError,
       signal: this.#signal,
     } = options);
-    this.#platform = {
-      ...systemPlatform,
-      ...(WebSocket && { dial: (url: string) => new WebSocket(url) }),
-      ...platform,
-    };
-    const tokens = createTokens(options.token);
-    this.#audience = createAudience((callback) => this.#call(callback));
+    this.#platform = platformOf(options);
     this.#session = createSession({
       joinFrame: () => ({
         type: 'join',
         agent_id: agentId,
         min_version: 1,
         max_version: 1,
-        token: tokens.current,
+        token: this.#link.token,
         client_id: clientId,
       }),
-      send: (frame) => this.#connection.send(JSON.stringify(frame)),
+      send: (frame) => this.#link.connection.send(JSON.stringify(frame)),
       publish: (event) => this.#audience.publish(event),
-      onGap: (expected, received) => this.#call(() => this.onGap?.(expected, received)),
+      onGap: (expected, received) => this.#link.call(() => this.onGap?.(expected, received)),
     });
-    this.#outbox = createOutbox({
-      send: (text) => this.#connection.send(text),
-      maxBytes: () => this.#session.view.policy?.max_payload,
-    });
-    this.#connection = createConnection({
-      url: options.url.replace(/^http/i, 'ws'),
+    this.#link = createLink({
+      ...options,
       platform: this.#platform,
-      tokens,
-      terms,
+      ears: this,
       greeting: () => this.#session.greet(),
-      ping: { type: 'ping' },
+      maxBytes: () => this.#session.view.policy?.max_payload,
       onFrame: (frame) => this.#onFrame(frame as unknown as GatewayServerFrame),
-      onStatus: (status) => {
-        if (status === 'connected') this.#outbox.flush();
-        else this.#outbox.broke();
-        this.#call(() => this.onStateChange?.(status));
-      },
-      onEnd: (reason) => this.#onEnd(reason),
-      onProblem: (error) => this.#report(error),
+      onEnd: (_, reason) => this.#audience.end(reason),
     });
-    this.#lobby = createLobby(this.#connection, () => this.disconnect());
+    this.#audience = createAudience(this.#link.call);
   }
 
   get state(): ConnectionStatus {
-    return this.#connection.status;
+    return this.#link.connection.status;
   }
 
   get sessionId(): string | null {
@@ -146,7 +122,7 @@ export class GatewayClient {
    * its own call; the connection too where no other call waits for it and it was not there before.
    */
   connect({ signal = this.#signal }: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
-    return this.#lobby.enter(signal);
+    return this.#link.lobby.enter(signal);
   }
 
   /** Connects to a session where another client left it: the first event is the one after its cursor. */
@@ -182,7 +158,7 @@ export class GatewayClient {
     const id = options.messageId ?? this.#platform.id();
     checkOption('messageId', id, 'string', id.length <= MAX_ID);
     const frame = { type: 'message', message_id: id, content };
-    await this.#request(frame, content !== STOP, id);
+    await this.#link.request(frame, content !== STOP, id);
     return id;
   }
 
@@ -196,7 +172,7 @@ export class GatewayClient {
     { note }: { readonly note?: string } = {},
   ): Promise<ApprovalAnswer> {
     const frame = { type: 'approval_response', approval_id: approvalId, approved, note };
-    return answerOf(await this.#request(frame, true));
+    return answerOf(await this.#link.request(frame, true));
   }
 
   /**
@@ -204,7 +180,7 @@ export class GatewayClient {
    * for a connection and is sent once: rejects when the connection breaks before the answer.
    */
   async abort(reason?: string): Promise<string | null> {
-    const { message_id } = await this.#request({ type: 'abort', reason }, false);
+    const { message_id } = await this.#link.request({ type: 'abort', reason }, false);
     return typeof message_id === 'string' ? message_id : null;
   }
 
@@ -215,8 +191,8 @@ export class GatewayClient {
   async leave(): Promise<void> {
     if (this.state === 'connected') {
       const id = this.#platform.id();
-      const stop = this.#platform.timer(LEAVE_MS, () => this.#outbox.answer({ request_id: id })); // silence is one
-      await this.#request({ type: 'leave' }, false, id).catch(() => {}); // gone is gone
+      const stop = this.#platform.timer(LEAVE_MS, () => this.#link.answer({ request_id: id })); // silence is one
+      await this.#link.request({ type: 'leave' }, false, id).catch(() => {}); // gone is gone
       stop();
     }
     this.disconnect();
@@ -224,52 +200,20 @@ export class GatewayClient {
 
   /** Looks now whether the connection lives, or dials now: for what only the application knows, as a return to it. */
   nudge(): void {
-    this.#connection.nudge();
+    this.#link.connection.nudge();
   }
 
   /** Ends the connection; the session stays and can be resumed. */
   disconnect(): void {
-    if (this.#connection.status === 'disconnected') this.#onEnd(null);
-    else this.#connection.disconnect();
-  }
-
-  #request(frame: object, repeatable: boolean, id = this.#platform.id()): ReturnType<Outbox['add']> {
-    return this.#lobby.end ? Promise.reject(this.#lobby.end) : this.#outbox.add({ id, frame, repeatable });
+    this.#link.disconnect();
   }
 
   #onFrame(frame: GatewayServerFrame): void {
-    if (!isSound(frame)) return this.#report(new ConnectionError(`Broken: ${frame.type}.`));
-    if (this.#outbox.answer(frame)) return;
-    if ('retry_after_ms' in frame) this.#connection.hint(frame.retry_after_ms);
-    if (frame.type === 'error') {
-      const error = errorOf(frame);
-      if (this.state === 'connected') return this.#report(error);
-      return this.#connection.refused(error, ruleOfCode(error.code));
-    }
+    if (!isSound(frame)) return this.#link.report(new ConnectionError(`Broken: ${frame.type}.`));
     const isGreeting = frame.type === 'joined' && this.state !== 'connected';
     this.#session.take(frame);
     if (!isGreeting) return;
-    this.#connection.greeted();
+    this.#link.greeted();
     this.#session.greeted();
-    this.#lobby.settle(null);
-  }
-
-  #onEnd(reason: Reason | null): void {
-    const error = endOf(reason ?? 'disconnect() was called.');
-    this.#lobby.settle(error);
-    this.#outbox.end(error);
-    this.#audience.end(reason === null ? undefined : error);
-  }
-
-  #call(callback: () => void): void {
-    try {
-      callback();
-    } catch (error) {
-      this.#report(error);
-    }
-  }
-
-  #report(error: unknown): void {
-    report(error, this.onError);
   }
 }

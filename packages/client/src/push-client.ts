@@ -47,7 +47,7 @@ export class PushClient {
   }
 
   get state(): ConnectionStatus {
-    return this.#core.connection.status;
+    return this.#core.link.connection.status;
   }
 
   get isConnected(): boolean {
@@ -68,17 +68,17 @@ export class PushClient {
    * gateway refuses for good, when attempts run out, when the signal is aborted, and on `disconnect()`.
    */
   connect({ signal }: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
-    return this.#core.lobby.enter(signal);
+    return this.#core.link.lobby.enter(signal);
   }
 
   /** Ends the connection; channels and handlers stay for the next `connect()`. */
   disconnect(): void {
-    this.#core.disconnect();
+    this.#core.link.disconnect();
   }
 
   /** Resolves when the connection is over because of `disconnect()`; rejects with the reason when for another one. */
   async waitClosed(): Promise<void> {
-    const { end } = this.#core.lobby;
+    const { end } = this.#core.link.lobby;
     if (!end)
       await this.#core.events.read('end').next(); // nothing but the end ends it
     else if (!(end instanceof ConnectionError)) throw end;
@@ -86,7 +86,7 @@ export class PushClient {
 
   /** Looks now whether the connection lives, or dials now: for what only the application knows, as a return to it. */
   nudge(): void {
-    this.#core.connection.nudge();
+    this.#core.link.connection.nudge();
   }
 
   /**
@@ -108,7 +108,7 @@ export class PushClient {
    * those of `on('channel_message')`. Rejects when the gateway refuses.
    */
   async subscribe(channel: string, handler?: MessageHandler, options?: SubscribeOptions): Promise<void> {
-    const { end } = this.#core.lobby;
+    const { end } = this.#core.link.lobby;
     if (end) throw end;
     const stop = handler && this.#core.inbox.listen(channel, handler);
     this.#borrowed.delete(channel);
@@ -137,7 +137,7 @@ export class PushClient {
     { eventId = this.#core.platform.id() }: { readonly eventId?: string } = {},
   ): Promise<Published> {
     const frame = { type: 'channel.publish', channel, data, event_id: eventId };
-    const answer = (await this.#core.request(frame)) as unknown as PublishedFrame;
+    const answer = (await this.#core.link.request(frame, true)) as unknown as PublishedFrame;
     return { eventId, sequence: answer.sequence, delivered: answer.delivered ?? 0 };
   }
 
@@ -146,7 +146,7 @@ export class PushClient {
    * when the gateway refuses.
    */
   async waitFor(channel: string, { timeoutMs }: { readonly timeoutMs?: number } = {}): Promise<PushMessage> {
-    const { end } = this.#core.lobby;
+    const { end } = this.#core.link.lobby;
     if (end) throw end;
     const { promise, resolve, reject } = Promise.withResolvers<PushMessage>();
     const stop = this.#core.inbox.listen(channel, (message) => {
@@ -163,19 +163,19 @@ export class PushClient {
       stop();
       if (stopTimer) stopTimer();
       if (this.#borrowed.has(channel) && !this.#core.inbox.hears(channel))
-        this.unsubscribe(channel).catch((error: unknown) => this.#core.report(error));
+        this.unsubscribe(channel).catch((error: unknown) => this.#core.link.report(error));
     }
   }
 
   /** Resolves when the gateway has it. It stays, over all connections, until it is set anew. */
   async setStatus(status: string, metadata?: Metadata): Promise<void> {
     this.#core.presence = { status, metadata };
-    await this.#core.request({ type: 'presence.heartbeat', status, metadata });
+    await this.#core.link.request({ type: 'presence.heartbeat', status, metadata }, true);
   }
 
   /** Who is there, on a channel or on any. Also tells it as `presence.list` and `presence_list`. */
   async getPresence(channel?: string): Promise<readonly Member[]> {
-    const answer = await this.#core.request({ type: 'presence.query', channel: channel ?? null });
+    const answer = await this.#core.link.request({ type: 'presence.query', channel: channel ?? null }, true);
     for (const name of ['presence.list', 'presence_list']) this.#core.events.emit(name, answer);
     return answer.presence as readonly Member[];
   }
@@ -184,6 +184,6 @@ export class PushClient {
   async request<T extends keyof PushAnswers>(
     frame: { readonly type: T } & Readonly<Record<string, unknown>>,
   ): Promise<PushAnswers[T]> {
-    return (await this.#core.request(frame)) as unknown as PushAnswers[T];
+    return (await this.#core.link.request(frame, true)) as unknown as PushAnswers[T];
   }
 }

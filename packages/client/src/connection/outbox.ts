@@ -42,10 +42,10 @@ export function createOutbox(options: {
   send(text: string): boolean;
   /** Of a frame, in bytes, where it is known. */
   maxBytes(): number | undefined;
-  /** Requests that may wait. Default 1,000. */
-  readonly limit?: number;
+  /** Requests that may wait. */
+  readonly limit: number;
 }): Outbox {
-  const { limit = 1_000 } = options;
+  const { limit } = options;
   const all = new Map<string, Waiting>();
 
   function post(id: string, waiting: Waiting): void {

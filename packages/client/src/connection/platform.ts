@@ -56,3 +56,18 @@ export const systemPlatform: Platform = {
     };
   },
 };
+
+/** The platform of a client, as its options say. */
+export function platformOf({
+  WebSocket,
+  platform,
+}: {
+  readonly WebSocket?: (new (url: string) => SocketLike) | undefined;
+  readonly platform?: Partial<Platform> | undefined;
+}): Platform {
+  return {
+    ...systemPlatform,
+    ...(WebSocket && { dial: (url: string) => new WebSocket(url) }),
+    ...platform,
+  };
+}

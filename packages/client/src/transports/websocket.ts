@@ -1,4 +1,4 @@
-import { type Platform, type SocketLike, systemPlatform } from '../connection/platform.ts';
+import { type Platform, platformOf, type SocketLike } from '../connection/platform.ts';
 import { type PushTransport, transportOf } from './transport.ts';
 
 export interface WebSocketTransportOptions {
@@ -7,16 +7,11 @@ export interface WebSocketTransportOptions {
   /** For runtimes without a global one, such as the class of the `ws` package. */
   readonly WebSocket?: (new (url: string) => SocketLike) | undefined;
   /** For tests. */
-  readonly platform?: Pick<Platform, 'dial'> | undefined;
+  readonly platform?: Partial<Platform> | undefined;
 }
 
-export function dialWebSocket({
-  url,
-  WebSocket,
-  platform = systemPlatform,
-}: WebSocketTransportOptions): SocketLike {
-  const address = url.replace(/^http/i, 'ws');
-  return WebSocket ? new WebSocket(address) : platform.dial(address);
+function dialWebSocket(options: WebSocketTransportOptions): SocketLike {
+  return platformOf(options).dial(options.url.replace(/^http/i, 'ws'));
 }
 
 /** Frames over one WebSocket. */
