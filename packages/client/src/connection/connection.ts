@@ -78,7 +78,7 @@ export function createConnection(options: ConnectionOptions): Connection {
   function perform(effect: ConnectionEffect): void {
     switch (effect.type) {
       case 'dial':
-        return dial(effect.generation);
+        return dial(state.generation);
       case 'greet':
         return write(options.greeting());
       case 'ping':

@@ -30,7 +30,8 @@ export type ConnectionState =
       readonly generation: number;
       readonly attempt: number;
       readonly opened: boolean;
-      readonly deadline: number;
+      /** When it must have been greeted. */
+      readonly until: number;
     }
   | {
       readonly phase: 'open';
@@ -48,6 +49,9 @@ export type ConnectionState =
       readonly until: number;
     }
   | { readonly phase: 'ended'; readonly generation: number };
+
+type Open = Extract<ConnectionState, { phase: 'open' }>;
+type Live = Extract<ConnectionState, { attempt: number }>;
 
 export type ConnectionInput =
   | { readonly type: 'connect' }
@@ -67,11 +71,9 @@ export type ConnectionInput =
   | { readonly type: 'nudge'; readonly isOnline?: boolean }
   | { readonly type: 'timer' };
 
+/** For the socket of the state's generation. */
 export type ConnectionEffect =
-  | { readonly type: 'dial'; readonly generation: number }
-  | { readonly type: 'greet'; readonly generation: number }
-  | { readonly type: 'ping'; readonly generation: number }
-  | { readonly type: 'hangUp'; readonly generation: number }
+  | { readonly type: 'dial' | 'greet' | 'ping' | 'hangUp' }
   | { readonly type: 'timer'; readonly at: number }
   /** It is over. Without a reason: because it was asked to. */
   | { readonly type: 'ended'; readonly reason: Reason | null };
@@ -90,34 +92,50 @@ export interface ConnectionStep {
 
 export const INITIAL: ConnectionState = { phase: 'idle', generation: 0 };
 
+const HANG_UP = { type: 'hangUp' } as const;
+const timer = (at: number): ConnectionEffect => ({ type: 'timer', at });
+const to = (state: ConnectionState, ...effects: readonly ConnectionEffect[]): ConnectionStep => ({
+  state,
+  effects,
+});
+
 export function stepConnection(
   state: ConnectionState,
   input: ConnectionInput,
   env: ConnectionEnv,
 ): ConnectionStep {
-  const same: ConnectionStep = { state, effects: [] };
+  const { now, terms } = env;
+  const same = to(state);
   if ('generation' in input && input.generation !== state.generation) return same;
+  const isDead = state.phase === 'idle' || state.phase === 'ended';
   switch (input.type) {
     case 'connect':
-      return state.phase === 'idle' || state.phase === 'ended' ? dial(state, 0, env) : same;
+      return isDead ? dial(state, 0, env) : same;
     case 'disconnect':
-      return state.phase === 'idle' || state.phase === 'ended' ? same : end(state, null);
+      return isDead ? same : end(state, null);
     case 'opened':
       if (state.phase !== 'dialing' || state.opened) return same;
-      return {
-        state: { ...state, opened: true },
-        effects: [{ type: 'greet', generation: state.generation }],
-      };
-    case 'greeted':
-      return state.phase === 'dialing' ? open(state, env) : same;
+      return to({ ...state, opened: true }, { type: 'greet' });
+    case 'greeted': {
+      if (state.phase !== 'dialing') return same;
+      const { generation, attempt } = state;
+      return to(
+        { phase: 'open', generation, attempt, since: now, heardAt: now, pongBy: null },
+        timer(now + terms.idleMs),
+      );
+    }
     case 'heard':
-      if (state.phase !== 'open') return same;
-      return { state: { ...state, heardAt: env.now, pongBy: null }, effects: [] };
+      return state.phase === 'open' ? to({ ...state, heardAt: now, pongBy: null }) : same;
     case 'closed':
       if (state.phase !== 'dialing' && state.phase !== 'open') return same;
       return input.final ? end(state, input.reason) : retry(state, input.reason, env, input.afterMs);
-    case 'nudge':
-      return nudge(state, env, input.isOnline ?? true);
+    case 'nudge': {
+      if (state.phase === 'waiting' && input.isOnline !== false) return dial(state, state.attempt, env);
+      if (state.phase !== 'open') return same;
+      // What was asked before a sleep, or with a long limit, is asked again.
+      const leftMs = (state.pongBy ?? now) - now;
+      return leftMs > 0 && leftMs <= terms.probeMs ? same : ask(state, now + terms.probeMs);
+    }
     case 'timer':
       return onTimer(state, env);
     default:
@@ -125,95 +143,47 @@ export function stepConnection(
   }
 }
 
-function dial(state: ConnectionState, attempt: number, { now, terms }: ConnectionEnv): ConnectionStep {
-  const generation = state.generation + 1;
-  const deadline = now + terms.handshakeMs;
-  return {
-    state: { phase: 'dialing', generation, attempt, opened: false, deadline },
-    effects: [
-      { type: 'dial', generation },
-      { type: 'timer', at: deadline },
-    ],
-  };
+function dial({ generation }: ConnectionState, attempt: number, { now, terms }: ConnectionEnv): ConnectionStep {
+  const until = now + terms.handshakeMs;
+  return to(
+    { phase: 'dialing', generation: generation + 1, attempt, opened: false, until },
+    { type: 'dial' },
+    timer(until),
+  );
 }
 
-function open(
-  state: Extract<ConnectionState, { phase: 'dialing' }>,
-  { now, terms }: ConnectionEnv,
+function end({ generation }: ConnectionState, reason: Reason | null): ConnectionStep {
+  return to({ phase: 'ended', generation: generation + 1 }, HANG_UP, { type: 'ended', reason });
+}
+
+function retry(
+  state: Live,
+  reason: Reason,
+  { now, random, terms }: ConnectionEnv,
+  afterMs?: number,
 ): ConnectionStep {
-  const { generation, attempt } = state;
-  return {
-    state: { phase: 'open', generation, attempt, since: now, heardAt: now, pongBy: null },
-    effects: [{ type: 'timer', at: now + terms.idleMs }],
-  };
-}
-
-function end(state: ConnectionState, reason: Reason | null): ConnectionStep {
-  const { generation } = state;
-  return {
-    state: { phase: 'ended', generation: generation + 1 },
-    effects: [
-      { type: 'hangUp', generation },
-      { type: 'ended', reason },
-    ],
-  };
-}
-
-function retry(state: ConnectionState, reason: Reason, env: ConnectionEnv, afterMs?: number): ConnectionStep {
-  const { now, random, terms } = env;
-  const before = 'attempt' in state ? state.attempt : 0;
-  const stable = state.phase === 'open' && now - state.since >= terms.stableMs;
-  const attempt = stable ? 0 : before;
+  const isStable = state.phase === 'open' && now - state.since >= terms.stableMs;
+  const attempt = isStable ? 0 : state.attempt;
   if (!terms.reconnect || attempt >= terms.maxAttempts) return end(state, reason);
   const until = now + (afterMs ?? backoffDelay(terms.backoff, attempt, random));
-  return {
-    state: { phase: 'waiting', generation: state.generation, attempt: attempt + 1, until },
-    effects: [
-      { type: 'hangUp', generation: state.generation },
-      { type: 'timer', at: until },
-    ],
-  };
+  return to(
+    { phase: 'waiting', generation: state.generation, attempt: attempt + 1, until },
+    HANG_UP,
+    timer(until),
+  );
 }
 
-function nudge(state: ConnectionState, env: ConnectionEnv, isOnline: boolean): ConnectionStep {
-  const same: ConnectionStep = { state, effects: [] };
-  if (state.phase === 'waiting' && isOnline) return dial(state, state.attempt, env);
-  if (state.phase !== 'open') return same;
-  const { now, terms } = env;
-  const { pongBy } = state;
-  // What was asked before a sleep, or with a long limit, is asked again.
-  const isProbed = pongBy !== null && pongBy > now && pongBy <= now + terms.probeMs;
-  return isProbed ? same : ask(state, now, terms.probeMs);
-}
-
-/** Asks the server for a sign of life within `ms`. */
-function ask(state: Extract<ConnectionState, { phase: 'open' }>, now: number, ms: number): ConnectionStep {
-  const pongBy = now + ms;
-  return {
-    state: { ...state, pongBy },
-    effects: [
-      { type: 'ping', generation: state.generation },
-      { type: 'timer', at: pongBy },
-    ],
-  };
+/** Asks the server for a sign of life. */
+function ask(state: Open, pongBy: number): ConnectionStep {
+  return to({ ...state, pongBy }, { type: 'ping' }, timer(pongBy));
 }
 
 function onTimer(state: ConnectionState, env: ConnectionEnv): ConnectionStep {
+  if (state.phase === 'idle' || state.phase === 'ended') return to(state);
   const { now, terms } = env;
-  const later = (at: number): ConnectionStep => ({ state, effects: [{ type: 'timer', at }] });
-  switch (state.phase) {
-    case 'dialing':
-      return now >= state.deadline ? retry(state, 'The server did not answer.', env) : later(state.deadline);
-    case 'waiting':
-      return now >= state.until ? dial(state, state.attempt, env) : later(state.until);
-    case 'open': {
-      if (state.pongBy !== null) {
-        return now >= state.pongBy ? retry(state, 'The server did not answer.', env) : later(state.pongBy);
-      }
-      const idleAt = state.heardAt + terms.idleMs;
-      return now >= idleAt ? ask(state, now, terms.pongMs) : later(idleAt);
-    }
-    default:
-      return { state, effects: [] };
-  }
+  const isQuiet = state.phase === 'open' && state.pongBy === null;
+  const at = state.phase === 'open' ? (state.pongBy ?? state.heardAt + terms.idleMs) : state.until;
+  if (now < at) return to(state, timer(at));
+  if (state.phase === 'waiting') return dial(state, state.attempt, env);
+  return isQuiet ? ask(state, now + terms.pongMs) : retry(state, 'The server did not answer.', env);
 }
