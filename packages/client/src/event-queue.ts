@@ -5,7 +5,12 @@ export interface EventQueue<T> extends AsyncIterableIterator<T> {
   end(reason?: Error): void;
 }
 
-export function createEventQueue<T>(limit: number, onReturn: () => void): EventQueue<T> {
+/** `onDone` is told of an item when the one after it is asked for. */
+export function createEventQueue<T>(
+  limit: number,
+  onReturn: () => void,
+  onDone?: (item: T) => void,
+): EventQueue<T> {
   let items: T[] = [];
   let ended = false;
   let failure: Error | undefined;
@@ -13,8 +18,11 @@ export function createEventQueue<T>(limit: number, onReturn: () => void): EventQ
 
   async function* read(): AsyncGenerator<T, void, undefined> {
     for (;;) {
-      if (items.length > 0) yield items.shift() as T;
-      else if (failure) throw failure;
+      if (items.length > 0) {
+        const item = items.shift() as T;
+        yield item;
+        onDone?.(item);
+      } else if (failure) throw failure;
       else if (ended) return;
       else
         await new Promise<void>((resolve) => {

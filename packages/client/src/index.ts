@@ -18,7 +18,7 @@ export type { ClientEvent, EventOf, ResetEvent } from './gateway/audience.ts';
 export type { SessionPosition } from './gateway/session.ts';
 export { GatewayClient } from './gateway-client.ts';
 export type { GatewayClientOptions } from './options.ts';
-export type { PushEvents } from './push/events.ts';
+export type { PushEvents } from './push/event-types.ts';
 export type { MessageHandler, PushMessage } from './push/message.ts';
 export type { PushClientOptions } from './push/options.ts';
 export type { SubscribeOptions } from './push/subscriptions.ts';

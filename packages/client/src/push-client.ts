@@ -11,7 +11,7 @@ import type {
 import type { ConnectionStatus } from './connection/connection.ts';
 import { ConnectionError, TimeoutError } from './errors.ts';
 import { createPushCore, type PushCore } from './push/core.ts';
-import type { PushEvents } from './push/events.ts';
+import type { PushEvents } from './push/event-types.ts';
 import type { MessageHandler, PushMessage } from './push/message.ts';
 import type { PushClientOptions } from './push/options.ts';
 import type { SubscribeOptions } from './push/subscriptions.ts';
@@ -176,7 +176,7 @@ export class PushClient {
   /** Who is there, on a channel or on any. Also tells it as `presence.list` and `presence_list`. */
   async getPresence(channel?: string): Promise<readonly Member[]> {
     const answer = await this.#core.link.request({ type: 'presence.query', channel: channel ?? null }, true);
-    for (const name of ['presence.list', 'presence_list']) this.#core.events.emit(name, answer);
+    this.#core.events.emit(answer, 'presence.list', 'presence_list');
     return answer.presence as readonly Member[];
   }
 

@@ -1,5 +1,6 @@
 import type { GatewayEvent, GatewayEventType, SnapshotFrame } from '@continuo/protocol';
-import { createEventQueue, type EventQueue } from '../event-queue.ts';
+import type { EventQueue } from '../event-queue.ts';
+import { createEvents } from '../events.ts';
 import type { ResetReason } from './stream.ts';
 
 /**
@@ -21,9 +22,6 @@ export type EventOf<T> = T extends 'snapshot'
     ? GatewayEvent
     : ClientEvent;
 
-/** Events an iterator may leave unread. */
-const UNREAD_EVENTS = 10_000;
-
 /** Whoever reads the events of a client: each gets every event from its coming on, at most once and in order. */
 export interface Audience {
   /** The first one also gets what came before, when nobody was listening. */
@@ -35,40 +33,22 @@ export interface Audience {
 }
 
 export function createAudience(call: (callback: () => void) => void): Audience {
-  const queues = new Set<EventQueue<ClientEvent>>();
-  const listeners = new Set<{ readonly type: string; readonly listener: (event: never) => void }>();
-  const open = (): EventQueue<ClientEvent> => {
-    const queue = createEventQueue<ClientEvent>(UNREAD_EVENTS, () => queues.delete(queue));
-    queues.add(queue);
-    return queue;
-  };
+  const all = createEvents(call);
   /** Sockets may hand over the first events before whoever waits for `connect()` gets to run. */
-  let early: EventQueue<ClientEvent> | null = open();
+  let early: EventQueue<ClientEvent> | null = all.read('event');
 
   return {
     events() {
-      const queue = early ?? open();
+      const queue = early ?? all.read('event');
       early = null;
       return queue;
     },
     on(type, listener) {
       void early?.return?.();
       early = null;
-      const entry = { type, listener };
-      listeners.add(entry);
-      return () => listeners.delete(entry);
+      return all.on(type, listener);
     },
-    publish(event) {
-      for (const queue of queues) queue.push(event);
-      for (const { type, listener } of listeners)
-        if (type === 'event' || type === event.type) call(() => listener(event as never));
-    },
-    end(reason) {
-      for (const queue of queues) {
-        if (queue === early) continue; // the end of what nobody listened to is nobody's
-        queues.delete(queue);
-        queue.end(reason);
-      }
-    },
+    publish: (event) => all.emit(event, 'event', event.type),
+    end: (reason) => all.end(reason, early), // the end of what nobody listened to is nobody's
   };
 }

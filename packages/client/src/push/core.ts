@@ -7,7 +7,7 @@ import { socketOf } from '../transports/adapter.ts';
 import { dialWithFallback } from '../transports/fallback.ts';
 import { dialPolling } from '../transports/polling.ts';
 import type { PushFrame } from '../transports/transport.ts';
-import { createEvents, type Events } from './events.ts';
+import { createEvents, type Events } from '../events.ts';
 import { createInbox, type Inbox } from './inbox.ts';
 import { messageOf } from './message.ts';
 import type { PushClientOptions } from './options.ts';
@@ -125,14 +125,14 @@ export function createPushCore(options: PushClientOptions): PushCore {
         subscriptions.reset(frame);
         if (reason === 'epoch') inbox.restart(channel);
         const message = `Messages of "${channel}" from ${from} to ${to} are gone (${reason}).`;
-        if (!events.emit(type, frame)) report(errorOf({ ...frame, code: type, message }));
+        if (!events.emit(frame, type)) report(errorOf({ ...frame, code: type, message }));
         return;
       }
       case 'presence_batch':
-        for (const change of frame.changes) events.emit(change.type, { ...change, channel: frame.channel });
+        for (const change of frame.changes) events.emit({ ...change, channel: frame.channel }, change.type);
         return;
       default:
-        events.emit(frame.type, frame);
+        events.emit(frame, frame.type);
     }
   }
 

@@ -45,11 +45,6 @@ interface Box {
   isFull: boolean;
 }
 
-interface Held {
-  readonly message: PushMessage;
-  settle(result?: symbol): void;
-}
-
 export function createInbox({ settle, report }: InboxOptions): Inbox {
   const handlers = new Set<{ readonly channel: string | null; readonly handler: MessageHandler }>();
   const boxes = new Map<string, Box>();
@@ -105,46 +100,29 @@ export function createInbox({ settle, report }: InboxOptions): Inbox {
     listen,
     hears: (of) => [...handlers].some(({ channel }) => channel === of),
     read() {
-      const held = new Set<Held>();
+      const held = new Map<PushMessage, (result?: symbol) => void>();
+      let stop = (): void => {};
+      const done = (message: PushMessage, result?: symbol): void => {
+        held.get(message)?.(result);
+        held.delete(message);
+      };
       const close = (reason?: Error): void => {
         readers.delete(close);
         stop();
-        for (const { settle: leave } of held) leave(LEFT);
+        for (const message of held.keys()) done(message, LEFT);
         queue.end(reason);
       };
-      const queue = createEventQueue<Held>(UNREAD, close);
-      async function* iterate(): AsyncGenerator<PushMessage, void, undefined> {
-        for await (const { message, settle: done } of queue) {
-          yield message;
-          done();
-        }
-      }
-      let stop = (): void => {};
+      const queue = createEventQueue<PushMessage>(UNREAD, close, done);
       readers.add(close);
       stop = listen(
         null,
         (message) =>
           new Promise((resolve) => {
-            const entry: Held = {
-              message,
-              settle(result) {
-                held.delete(entry);
-                resolve(result);
-              },
-            };
-            held.add(entry);
-            queue.push(entry);
+            held.set(message, resolve);
+            queue.push(message);
           }),
       );
-      const reader = iterate();
-      const leave = reader.return.bind(reader);
-      return Object.assign(reader, {
-        return() {
-          close();
-          void queue.return?.();
-          return leave();
-        },
-      });
+      return queue;
     },
     take(message) {
       const { channel, eventId } = message;

@@ -22,7 +22,7 @@ interface Subscription {
   readonly ready: PromiseWithResolvers<void>;
   isReady: boolean;
   /** The last position that was seen; without an epoch where the transport does not tell it. */
-  offset: number | undefined;
+  since: number | undefined;
   epoch: string | undefined;
 }
 
@@ -57,18 +57,15 @@ export function createSubscriptions(options: {
   const left = new Set<string>();
 
   function post(channel: string, subscription: Subscription): void {
-    const { delivery, echo, since, epoch } = subscription.options;
-    const at =
-      subscription.offset === undefined
-        ? { since, epoch }
-        : { since: subscription.offset, epoch: subscription.epoch };
+    const { since, epoch, options } = subscription;
+    const { delivery, echo } = options;
     const isCurrent = (): boolean => all.get(channel) === subscription;
-    ask({ type: 'channel.subscribe', channel, ...at, delivery, echo }).then(
+    ask({ type: 'channel.subscribe', channel, since, epoch, delivery, echo }).then(
       (answer) => {
         if (!isCurrent()) return;
         const { cursor, epoch: now } = answer;
-        if (typeof cursor === 'number' && (subscription.offset === undefined || now !== subscription.epoch))
-          subscription.offset = cursor;
+        if (typeof cursor === 'number' && (subscription.since === undefined || now !== subscription.epoch))
+          subscription.since = cursor;
         if (typeof now === 'string') subscription.epoch = now;
         subscription.isReady = true;
         subscription.ready.resolve();
@@ -98,17 +95,10 @@ export function createSubscriptions(options: {
     open(channel, wanted) {
       const known = all.get(channel);
       if (known && !wanted) return known.ready.promise;
-      const ready = Promise.withResolvers<void>();
+      const ready = known && !known.isReady ? known.ready : Promise.withResolvers<void>();
       ready.promise.catch(() => {}); // whoever subscribed is told
-      known?.ready.promise.catch(() => {});
-      known?.ready.resolve(ready.promise);
-      const subscription: Subscription = {
-        options: wanted ?? {},
-        ready,
-        isReady: false,
-        offset: undefined,
-        epoch: undefined,
-      };
+      const options = wanted ?? {};
+      const subscription = { options, ready, isReady: false, since: options.since, epoch: options.epoch };
       all.set(channel, subscription);
       left.delete(channel);
       if (isConnected()) post(channel, subscription);
@@ -127,11 +117,11 @@ export function createSubscriptions(options: {
     },
     saw(channel, sequence) {
       const subscription = all.get(channel);
-      if (subscription) subscription.offset = Math.max(subscription.offset ?? 0, sequence);
+      if (subscription) subscription.since = Math.max(subscription.since ?? 0, sequence);
     },
     reset({ channel, to, epoch }) {
       const subscription = all.get(channel);
-      if (subscription) Object.assign(subscription, { offset: to, epoch });
+      if (subscription) Object.assign(subscription, { since: to, epoch });
     },
     renew() {
       for (const channel of left) leave(channel).catch(() => {});
