@@ -56,7 +56,7 @@ export class GatewayClient {
         token: this.#link.token,
         client_id: clientId,
       }),
-      send: (frame) => this.#link.connection.send(JSON.stringify(frame)),
+      send: (frame) => this.#link.send(frame),
       publish: (event) => this.#audience.publish(event),
       onGap: (expected, received) => this.#link.call(() => this.onGap?.(expected, received)),
     });
@@ -73,7 +73,7 @@ export class GatewayClient {
   }
 
   get state(): ConnectionStatus {
-    return this.#link.connection.status;
+    return this.#link.status;
   }
 
   get sessionId(): string | null {
@@ -122,7 +122,7 @@ export class GatewayClient {
    * its own call; the connection too where no other call waits for it and it was not there before.
    */
   connect({ signal = this.#signal }: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
-    return this.#link.lobby.enter(signal);
+    return this.#link.connect(signal);
   }
 
   /** Connects to a session where another client left it: the first event is the one after its cursor. */
@@ -200,7 +200,7 @@ export class GatewayClient {
 
   /** Looks now whether the connection lives, or dials now: for what only the application knows, as a return to it. */
   nudge(): void {
-    this.#link.connection.nudge();
+    this.#link.nudge();
   }
 
   /** Ends the connection; the session stays and can be resumed. */

@@ -1,15 +1,17 @@
 import type { Backoff } from './connection/backoff.ts';
-import { type Connection, type ConnectionStatus, createConnection } from './connection/connection.ts';
-import { createLobby, type Lobby } from './connection/lobby.ts';
+import { type ConnectionStatus, createConnection } from './connection/connection.ts';
 import { createOutbox, type Outbox } from './connection/outbox.ts';
 import type { Platform } from './connection/platform.ts';
 import { ruleOfCode } from './connection/retry.ts';
 import { createTokens, type TokenSource } from './connection/tokens.ts';
-import { endOf, errorOf } from './errors.ts';
+import { ConnectionError, endOf, errorOf } from './errors.ts';
 import { termsOf } from './options.ts';
 
 /** A frame, by its fields. */
 type Frame = Readonly<Record<string, unknown>>;
+
+/** Requests of the application that may wait. */
+const WAITING = 1_000;
 
 export interface LinkOptions {
   readonly url: string;
@@ -36,31 +38,41 @@ export interface LinkOptions {
   onEnd(error: Error, reason: Error | undefined): void;
 }
 
-/** What every client has: one connection after the other, the requests that outlive them, and who is told of errors. */
+/** What every client has: one connection after the other, the calls and requests that outlive them, and its errors. */
 export interface Link {
-  readonly connection: Connection;
-  readonly lobby: Lobby;
+  readonly status: ConnectionStatus;
+  /** Why it is over, until somebody connects anew; `null` once it was connected. */
+  readonly end: Error | null | undefined;
   /** What a greeting presents. */
   readonly token: string | undefined;
-  /** Requests beside those of `request`, at most `limit`. */
-  createOutbox(limit: number): Outbox;
+  /**
+   * Resolves when it is connected, rejects with the reason of the end or of the signal. A signal ends its own call; the
+   * connection too where no other call waits for it and it was not there before.
+   */
+  connect(signal: AbortSignal | undefined): Promise<void>;
+  disconnect(): void;
+  nudge(): void;
+  /** Sends a frame on the open socket; false when there is none. */
+  send(frame: object): boolean;
   /** A request of the application, which waits for a connection. Rejects with the reason of the end after it. */
-  request(frame: object, repeatable: boolean, id?: string): Promise<Frame>;
+  request(frame: object, repeatable?: boolean, id?: string): Promise<Frame>;
+  /** A request of the client itself, for this connection alone. */
+  ask(frame: object): Promise<Frame>;
   /** Whether the frame was the answer to a request. */
   answer(frame: Frame): boolean;
   /** The server has taken the greeting; again while connected: what was asked before is asked anew. */
   greeted(): void;
-  disconnect(): void;
   /** Calls what the application gave: what it throws is reported. */
   call(callback: () => void): void;
   report(error: unknown): void;
 }
 
 export function createLink(options: LinkOptions): Link {
-  const { url, platform, ears } = options;
-  const tokens = createTokens(options.token);
-  const outboxes: Outbox[] = [];
+  const { platform, ears } = options;
   const terms = termsOf(options);
+  const tokens = createTokens(options.token);
+  const waiting = new Set<{ readonly resolve: () => void; readonly reject: (error: unknown) => void }>();
+  let end: Error | null | undefined;
 
   function call(callback: () => void): void {
     try {
@@ -78,15 +90,14 @@ export function createLink(options: LinkOptions): Link {
     }
   }
 
+  const isConnected = (): boolean => connection.status === 'connected';
   const answer = (frame: Frame): boolean => outboxes.some((each) => each.answer(frame));
 
   const connection = createConnection({
-    url: url.replace(/^http/i, 'ws'),
-    platform,
+    ...options,
+    url: options.url.replace(/^http/i, 'ws'),
     tokens,
     terms,
-    greeting: options.greeting,
-    ping: { type: 'ping' },
     onFrame(frame) {
       const error = frame.type === 'error' ? errorOf(frame) : null;
       // A token that is over is the end of the connection, and no answer: it is asked again with the next one.
@@ -94,22 +105,26 @@ export function createLink(options: LinkOptions): Link {
       if (!isTokenOver && answer(frame)) return;
       connection.hint(frame.retry_after_ms);
       if (!error) options.onFrame(frame);
-      else if (isTokenOver || connection.status !== 'connected')
-        connection.refused(error, ruleOfCode(error.code));
+      else if (isTokenOver || !isConnected()) connection.refused(error, ruleOfCode(error.code));
       else report(error);
     },
     onStatus(status) {
-      if (status === 'connected') begin();
+      if (isConnected()) begin();
       else broke();
       call(() => ears.onStateChange?.(status));
     },
-    onEnd: (reason) => end(reason === null ? undefined : endOf(reason)),
+    onEnd: (reason) => over(reason === null ? undefined : endOf(reason)),
     onProblem: report,
   });
+  const outboxOf = (limit: number): Outbox =>
+    createOutbox({ send: connection.send, maxBytes: options.maxBytes, limit });
+  const requests = outboxOf(WAITING);
+  const own = outboxOf(Number.MAX_VALUE);
+  const outboxes = [requests, own];
 
   function begin(): void {
     options.onBegin?.();
-    for (const each of outboxes) each.flush();
+    requests.flush();
   }
 
   function broke(): void {
@@ -117,48 +132,72 @@ export function createLink(options: LinkOptions): Link {
     for (const each of outboxes) each.broke();
   }
 
-  function end(reason: Error | undefined): void {
-    const error = reason ?? endOf('disconnect() was called.');
-    lobby.settle(error);
+  function settle(reason: Error | null): void {
+    end = reason;
+    for (const { resolve, reject } of waiting)
+      if (reason) reject(reason);
+      else resolve();
+    waiting.clear();
+  }
+
+  function over(reason: Error | undefined): void {
+    const error = reason ?? new ConnectionError('disconnect() was called.');
+    settle(error);
     for (const each of outboxes) each.end(error);
     options.onEnd(error, reason);
   }
 
   function disconnect(): void {
-    if (connection.status === 'disconnected') end(undefined);
+    if (connection.status === 'disconnected') over(undefined);
     else connection.disconnect();
   }
 
-  function addOutbox(limit: number): Outbox {
-    const outbox = createOutbox({ send: connection.send, maxBytes: options.maxBytes, limit });
-    outboxes.push(outbox);
-    return outbox;
-  }
-
-  const lobby = createLobby(connection, disconnect);
-  const requests = addOutbox(1_000);
-
   return {
-    connection,
-    lobby,
+    get status() {
+      return connection.status;
+    },
+    get end() {
+      return end;
+    },
     get token() {
       return tokens.current;
     },
-    answer,
-    createOutbox: addOutbox,
-    async request(frame, repeatable, id = platform.id()) {
-      if (lobby.end) throw lobby.end;
+    connect(signal) {
+      if (signal?.aborted) return Promise.reject(signal.reason);
+      if (isConnected()) return Promise.resolve();
+      const { promise, resolve, reject } = Promise.withResolvers<void>();
+      const call = { resolve, reject };
+      const stop = (): void => {
+        reject(signal?.reason);
+        waiting.delete(call);
+        // One that was connected belongs to more than the calls that wait.
+        if (!waiting.size && end === undefined) disconnect();
+      };
+      const settled = (): void => signal?.removeEventListener('abort', stop);
+      signal?.addEventListener('abort', stop);
+      promise.then(settled, settled); // whoever called has the promise; after that, onEnd tells the readers
+      waiting.add(call);
+      end &&= undefined;
+      connection.connect();
+      return promise;
+    },
+    disconnect,
+    nudge: connection.nudge,
+    send: (frame) => connection.send(JSON.stringify(frame)),
+    async request(frame, repeatable = true, id = platform.id()) {
+      if (end) throw end;
       return requests.add({ id, frame, repeatable });
     },
+    ask: (frame) => own.add({ id: platform.id(), frame, repeatable: false }),
+    answer,
     greeted() {
-      if (connection.status === 'connected') {
+      if (isConnected()) {
         broke();
         return begin();
       }
       connection.greeted();
-      lobby.settle(null);
+      settle(null);
     },
-    disconnect,
     call,
     report,
   };

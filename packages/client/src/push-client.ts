@@ -7,14 +7,25 @@ import type {
   Member,
   Metadata,
   PublishedFrame,
+  PushServerFrame,
 } from '@continuo/protocol';
+import { checkOption } from './check-option.ts';
 import type { ConnectionStatus } from './connection/connection.ts';
-import { ConnectionError, TimeoutError } from './errors.ts';
-import { createPushCore, type PushCore } from './push/core.ts';
+import { type Platform, platformOf } from './connection/platform.ts';
+import { ConnectionError, errorOf, TimeoutError } from './errors.ts';
+import { createEvents, type Events } from './events.ts';
+import { createLink, type Link } from './link.ts';
+import { createDial } from './push/dial.ts';
 import type { PushEvents } from './push/event-types.ts';
-import type { MessageHandler, PushMessage } from './push/message.ts';
+import { createInbox, type Inbox } from './push/inbox.ts';
+import { type MessageHandler, messageOf, type PushMessage } from './push/message.ts';
 import type { PushClientOptions } from './push/options.ts';
-import type { SubscribeOptions } from './push/subscriptions.ts';
+import { createSubscriptions, type SubscribeOptions, type Subscriptions } from './push/subscriptions.ts';
+
+/** The client says that it is there, this often, in ms. */
+const HEARTBEAT_MS = 15_000;
+/** Of a frame: gateways take no larger one, in bytes. */
+const MAX_FRAME = 1024 * 1024;
 
 /** What the other requests of the protocol are answered. */
 export interface PushAnswers {
@@ -38,16 +49,70 @@ export interface Published {
  * once, however often it had to be sent.
  */
 export class PushClient {
-  readonly #core: PushCore;
+  readonly #platform: Platform;
+  readonly #link: Link;
+  readonly #events: Events;
+  readonly #inbox: Inbox;
+  readonly #subscriptions: Subscriptions;
   /** Channels that only `waitFor` subscribed to. */
   readonly #borrowed = new Set<string>();
+  #clientId: string;
+  /** The one that was greeted last. */
+  #transport: string;
+  /** What every new connection says of the client. */
+  #presence: { readonly status: string; readonly metadata: Metadata | undefined } | undefined;
+  #stopBeat = (): void => {};
 
   constructor(options: PushClientOptions) {
-    this.#core = createPushCore(options);
+    const { url, probeMs = 60_000 } = options;
+    checkOption('url', url, 'string', URL.canParse(url));
+    checkOption('probeMs', probeMs, 'number', probeMs > 0);
+    const platform = platformOf(options);
+    this.#platform = platform;
+    this.#clientId = options.clientId ?? platform.id();
+    this.#transport = options.transport ? 'custom' : 'websocket';
+    const greeting = (): object => ({
+      type: 'auth',
+      token: this.#link.token,
+      client_id: this.#clientId,
+      capabilities: ['presence_batch'],
+    });
+    const onTransport = (name: string): void => {
+      this.#transport = name;
+    };
+    this.#link = createLink({
+      ...options,
+      token: options.authToken,
+      reconnect: options.autoReconnect,
+      platform: { ...platform, dial: createDial(options, platform, { greeting, probeMs, onTransport }) },
+      ears: options,
+      greeting,
+      maxBytes: () => MAX_FRAME,
+      onFrame: (frame) => this.#onFrame(frame as unknown as PushServerFrame),
+      onBegin: () => {
+        this.#beat(this.#presence);
+        this.#subscriptions.renew();
+      },
+      onBroke: () => this.#stopBeat(),
+      onEnd: (error, reason) => {
+        this.#subscriptions.end(error);
+        this.#inbox.end(reason);
+        this.#events.end(reason);
+      },
+    });
+    this.#events = createEvents(this.#link.call);
+    this.#subscriptions = createSubscriptions(this.#link, platform.timer);
+    this.#inbox = createInbox({
+      settle: ({ channel, eventId }, isHandled) => {
+        const type = isHandled ? 'message_ack' : 'message_nack';
+        if (this.#subscriptions.isAcked(channel)) this.#link.send({ type, channel, event_id: eventId });
+      },
+      report: this.#link.report,
+    });
   }
 
   get state(): ConnectionStatus {
-    return this.#core.link.connection.status;
+    return this.#link.status;
   }
 
   get isConnected(): boolean {
@@ -55,12 +120,12 @@ export class PushClient {
   }
 
   get clientId(): string {
-    return this.#core.clientId;
+    return this.#clientId;
   }
 
   /** `websocket`, `polling`, or `custom` for one that was given; `null` while there is none. */
   get transportName(): string | null {
-    return this.isConnected ? this.#core.transport : null;
+    return this.isConnected ? this.#transport : null;
   }
 
   /**
@@ -68,25 +133,25 @@ export class PushClient {
    * gateway refuses for good, when attempts run out, when the signal is aborted, and on `disconnect()`.
    */
   connect({ signal }: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
-    return this.#core.link.lobby.enter(signal);
+    return this.#link.connect(signal);
   }
 
   /** Ends the connection; channels and handlers stay for the next `connect()`. */
   disconnect(): void {
-    this.#core.link.disconnect();
+    this.#link.disconnect();
   }
 
   /** Resolves when the connection is over because of `disconnect()`; rejects with the reason when for another one. */
   async waitClosed(): Promise<void> {
-    const { end } = this.#core.link.lobby;
+    const { end } = this.#link;
     if (!end)
-      await this.#core.events.read('end').next(); // nothing but the end ends it
+      await this.#events.read('end').next(); // nothing but the end ends it
     else if (!(end instanceof ConnectionError)) throw end;
   }
 
   /** Looks now whether the connection lives, or dials now: for what only the application knows, as a return to it. */
   nudge(): void {
-    this.#core.link.connection.nudge();
+    this.#link.nudge();
   }
 
   /**
@@ -97,10 +162,10 @@ export class PushClient {
   on<T extends keyof PushEvents>(type: T): AsyncIterableIterator<PushEvents[T]>;
   on(type: string, handler?: (event: never) => unknown): unknown {
     const isMessage = type === 'channel_message';
-    if (!handler) return isMessage ? this.#core.inbox.read() : this.#core.events.read(type);
+    if (!handler) return isMessage ? this.#inbox.read() : this.#events.read(type);
     return isMessage
-      ? this.#core.inbox.listen(null, handler as MessageHandler)
-      : this.#core.events.on(type, handler);
+      ? this.#inbox.listen(null, handler as MessageHandler)
+      : this.#events.on(type, handler);
   }
 
   /**
@@ -108,12 +173,12 @@ export class PushClient {
    * those of `on('channel_message')`. Rejects when the gateway refuses.
    */
   async subscribe(channel: string, handler?: MessageHandler, options?: SubscribeOptions): Promise<void> {
-    const { end } = this.#core.link.lobby;
+    const { end } = this.#link;
     if (end) throw end;
-    const stop = handler && this.#core.inbox.listen(channel, handler);
+    const stop = handler && this.#inbox.listen(channel, handler);
     this.#borrowed.delete(channel);
     try {
-      await this.#core.subscriptions.open(channel, options);
+      await this.#subscriptions.open(channel, options);
     } catch (error) {
       stop?.();
       throw error;
@@ -123,8 +188,8 @@ export class PushClient {
   /** Its handlers are forgotten, and what is not acked waits at the gateway. */
   async unsubscribe(channel: string): Promise<void> {
     this.#borrowed.delete(channel);
-    this.#core.inbox.forget(channel);
-    await this.#core.subscriptions.close(channel);
+    this.#inbox.forget(channel);
+    await this.#subscriptions.close(channel);
   }
 
   /**
@@ -134,10 +199,10 @@ export class PushClient {
   async publish(
     channel: string,
     data: unknown,
-    { eventId = this.#core.platform.id() }: { readonly eventId?: string } = {},
+    { eventId = this.#platform.id() }: { readonly eventId?: string } = {},
   ): Promise<Published> {
     const frame = { type: 'channel.publish', channel, data, event_id: eventId };
-    const answer = (await this.#core.link.request(frame, true)) as unknown as PublishedFrame;
+    const answer = (await this.#link.request(frame)) as unknown as PublishedFrame;
     return { eventId, sequence: answer.sequence, delivered: answer.delivered ?? 0 };
   }
 
@@ -146,37 +211,37 @@ export class PushClient {
    * when the gateway refuses.
    */
   async waitFor(channel: string, { timeoutMs }: { readonly timeoutMs?: number } = {}): Promise<PushMessage> {
-    const { end } = this.#core.link.lobby;
+    const { end } = this.#link;
     if (end) throw end;
     const { promise, resolve, reject } = Promise.withResolvers<PushMessage>();
-    const stop = this.#core.inbox.listen(channel, (message) => {
+    const stop = this.#inbox.listen(channel, (message) => {
       stop();
       resolve(message);
     });
     const late = new TimeoutError(`Nothing came on "${channel}" within ${timeoutMs} ms.`);
-    const stopTimer = timeoutMs && this.#core.platform.timer(timeoutMs, () => reject(late));
-    if (!this.#core.subscriptions.has(channel)) this.#borrowed.add(channel);
-    this.#core.subscriptions.open(channel).catch(reject);
+    const stopTimer = timeoutMs && this.#platform.timer(timeoutMs, () => reject(late));
+    if (!this.#subscriptions.has(channel)) this.#borrowed.add(channel);
+    this.#subscriptions.open(channel).catch(reject);
     try {
       return await promise;
     } finally {
       stop();
       if (stopTimer) stopTimer();
-      if (this.#borrowed.has(channel) && !this.#core.inbox.hears(channel))
-        this.unsubscribe(channel).catch((error: unknown) => this.#core.link.report(error));
+      if (this.#borrowed.has(channel) && !this.#inbox.hears(channel))
+        this.unsubscribe(channel).catch((error: unknown) => this.#link.report(error));
     }
   }
 
   /** Resolves when the gateway has it. It stays, over all connections, until it is set anew. */
   async setStatus(status: string, metadata?: Metadata): Promise<void> {
-    this.#core.presence = { status, metadata };
-    await this.#core.link.request({ type: 'presence.heartbeat', status, metadata }, true);
+    this.#presence = { status, metadata };
+    await this.#link.request({ type: 'presence.heartbeat', status, metadata });
   }
 
   /** Who is there, on a channel or on any. Also tells it as `presence.list` and `presence_list`. */
   async getPresence(channel?: string): Promise<readonly Member[]> {
-    const answer = await this.#core.link.request({ type: 'presence.query', channel: channel ?? null }, true);
-    this.#core.events.emit(answer, 'presence.list', 'presence_list');
+    const answer = await this.#link.request({ type: 'presence.query', channel: channel ?? null });
+    this.#events.emit(answer, 'presence.list', 'presence_list');
     return answer.presence as readonly Member[];
   }
 
@@ -184,6 +249,39 @@ export class PushClient {
   async request<T extends keyof PushAnswers>(
     frame: { readonly type: T } & Readonly<Record<string, unknown>>,
   ): Promise<PushAnswers[T]> {
-    return (await this.#core.link.request(frame, true)) as unknown as PushAnswers[T];
+    return (await this.#link.request(frame)) as unknown as PushAnswers[T];
+  }
+
+  #beat(presence?: object): void {
+    this.#link.ask({ type: 'presence.heartbeat', ...presence }).catch(() => {}); // presence may be switched off
+    this.#stopBeat = this.#platform.timer(HEARTBEAT_MS, () => this.#beat());
+  }
+
+  #onFrame(frame: PushServerFrame): void {
+    switch (frame.type) {
+      case 'authenticated':
+        this.#clientId = frame.client_id;
+        return this.#link.greeted();
+      case 'channel_message': {
+        const { channel, sequence } = frame;
+        if (this.#subscriptions.isLeft(channel)) return;
+        this.#subscriptions.saw(channel, sequence);
+        return this.#inbox.take(messageOf(frame));
+      }
+      case 'channel.reset': {
+        const { type, channel, reason, from, to } = frame;
+        this.#subscriptions.reset(frame);
+        if (reason === 'epoch') this.#inbox.restart(channel);
+        const message = `Messages of "${channel}" from ${from} to ${to} are gone (${reason}).`;
+        if (!this.#events.emit(frame, type)) this.#link.report(errorOf({ ...frame, code: type, message }));
+        return;
+      }
+      case 'presence_batch':
+        for (const change of frame.changes)
+          this.#events.emit({ ...change, channel: frame.channel }, change.type);
+        return;
+      default:
+        this.#events.emit(frame, frame.type);
+    }
   }
 }

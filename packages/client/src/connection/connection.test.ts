@@ -70,7 +70,6 @@ function setUp(options: SetUp = {}) {
     },
     tokens,
     greeting: () => ({ type: 'hi', token: tokens.current }),
-    ping: { type: 'ping' },
     onFrame: (frame) => said.push(frame),
     onStatus: (status) => said.push(status),
     onEnd: (reason) => said.push({ ended: reason }),

@@ -27,8 +27,6 @@ export interface ConnectionOptions {
   readonly tokens: Tokens;
   /** The first frame of a new socket. */
   greeting(): object;
-  /** What the client asks when it needs a sign of life. */
-  readonly ping: object;
   onFrame(frame: Readonly<Record<string, unknown>>): void;
   onStatus(status: ConnectionStatus): void;
   /** It is over; without a reason because `disconnect` was called. */
@@ -82,7 +80,7 @@ export function createConnection(options: ConnectionOptions): Connection {
       case 'greet':
         return write(options.greeting());
       case 'ping':
-        return write(options.ping);
+        return write({ type: 'ping' });
       case 'hangUp':
         return hangUp();
       case 'timer':

@@ -1,7 +1,8 @@
 import type { ChannelResetFrame } from '@continuo/protocol';
+import type { Platform } from '../connection/platform.ts';
 import { ruleOfCode } from '../connection/retry.ts';
 import { ConnectionError, GatewayError } from '../errors.ts';
-import type { PushFrame } from '../transports/transport.ts';
+import type { Link } from '../link.ts';
 
 /** When a subscription that the server could not renew is asked for again, in ms. */
 const RETRY_MS = 2_000;
@@ -44,14 +45,11 @@ export interface Subscriptions {
   end(error: Error): void;
 }
 
-export function createSubscriptions(options: {
-  /** Rejects with a `ConnectionError` when the connection breaks before the answer. */
-  ask(frame: PushFrame): Promise<PushFrame>;
-  isConnected(): boolean;
-  timer(ms: number, run: () => void): void;
-  report(error: unknown): void;
-}): Subscriptions {
-  const { ask, isConnected, timer, report } = options;
+export function createSubscriptions(
+  link: Pick<Link, 'status' | 'ask' | 'report'>,
+  timer: Platform['timer'],
+): Subscriptions {
+  const isConnected = (): boolean => link.status === 'connected';
   const all = new Map<string, Subscription>();
   /** Given up, and not known to be so at the gateway. */
   const left = new Set<string>();
@@ -60,7 +58,7 @@ export function createSubscriptions(options: {
     const { since, epoch, options } = subscription;
     const { delivery, echo } = options;
     const isCurrent = (): boolean => all.get(channel) === subscription;
-    ask({ type: 'channel.subscribe', channel, since, epoch, delivery, echo }).then(
+    link.ask({ type: 'channel.subscribe', channel, since, epoch, delivery, echo }).then(
       (answer) => {
         if (!isCurrent()) return;
         const { cursor, epoch: now } = answer;
@@ -74,18 +72,18 @@ export function createSubscriptions(options: {
         if (!isCurrent() || !isConnected() || error instanceof ConnectionError) return; // the next connection asks
         const isPassing = error instanceof GatewayError && ruleOfCode(error.code) === 'after';
         if (subscription.isReady && isPassing)
-          return timer(RETRY_MS, () => {
+          return void timer(RETRY_MS, () => {
             if (isCurrent() && isConnected()) post(channel, subscription);
           });
         all.delete(channel);
-        if (subscription.isReady) report(error);
+        if (subscription.isReady) link.report(error);
         else subscription.ready.reject(error);
       },
     );
   }
 
   function leave(channel: string): Promise<unknown> {
-    return ask({ type: 'channel.unsubscribe', channel }).then(() => left.delete(channel));
+    return link.ask({ type: 'channel.unsubscribe', channel }).then(() => left.delete(channel));
   }
 
   return {
