@@ -85,9 +85,14 @@ const CLASSES: Readonly<Record<string, typeof GatewayError | null>> = {
   conflict: ApprovalConflictError,
 };
 
+/** Of what a frame says nothing is taken on trust. */
+export function textOf(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined;
+}
+
 export function errorOf(frame: Frame): GatewayError {
-  const code = typeof frame.code === 'string' ? frame.code : 'internal';
-  const message = typeof frame.message === 'string' ? frame.message : code;
+  const code = textOf(frame.code) ?? 'internal';
+  const message = textOf(frame.message) ?? code;
   return new (CLASSES[code] ?? GatewayError)(code, message, frame);
 }
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { event, events, joined, outcome, read, setUp } from '../test/client.ts';
 import { ApprovalConflictError, ConnectionError, TooLargeError } from './errors.ts';
-import type { ClientEvent } from './gateway/audience.ts';
+import type { ClientEvent } from './gateway/client-event.ts';
 
 const resolved = (request_id: unknown, fields: object = {}) => ({
   type: 'approval_resolved',

@@ -9,9 +9,10 @@ import type {
 import { checkOption } from './check-option.ts';
 import type { ConnectionStatus } from './connection/connection.ts';
 import { type Platform, platformOf } from './connection/platform.ts';
-import { type ApprovalAnswer, answerOf, ConnectionError } from './errors.ts';
-import { type Audience, type ClientEvent, createAudience, type EventOf } from './gateway/audience.ts';
+import { type ApprovalAnswer, answerOf, ConnectionError, textOf } from './errors.ts';
+import type { ClientEvent, EventOf } from './gateway/client-event.ts';
 import { createSession, isSound, type Session, type SessionPosition } from './gateway/session.ts';
+import { createEvents, type Events } from './events.ts';
 import { createLink, type Link } from './link.ts';
 import type { GatewayClientOptions } from './options.ts';
 
@@ -34,7 +35,7 @@ export class GatewayClient {
   readonly #platform: Platform;
   readonly #signal: AbortSignal | undefined;
   readonly #link: Link;
-  readonly #audience: Audience;
+  readonly #events: Events;
   readonly #session: Session;
 
   constructor(options: GatewayClientOptions) {
@@ -57,7 +58,7 @@ export class GatewayClient {
         client_id: clientId,
       }),
       send: (frame) => this.#link.send(frame),
-      publish: (event) => this.#audience.publish(event),
+      publish: (event) => this.#events.emit(event, 'event', event.type),
       onGap: (expected, received) => this.#link.call(() => this.onGap?.(expected, received)),
     });
     this.#link = createLink({
@@ -67,9 +68,9 @@ export class GatewayClient {
       greeting: () => this.#session.greet(),
       maxBytes: () => this.#session.view.policy?.max_payload,
       onFrame: (frame) => this.#onFrame(frame as unknown as GatewayServerFrame),
-      onEnd: (_, reason) => this.#audience.end(reason),
+      onEnd: (_, reason) => this.#events.end(reason),
     });
-    this.#audience = createAudience(this.#link.call);
+    this.#events = createEvents(this.#link.call, 'event');
   }
 
   get state(): ConnectionStatus {
@@ -142,12 +143,12 @@ export class GatewayClient {
    * end, it waits for the next `connect()`.
    */
   events(): AsyncIterableIterator<ClientEvent> {
-    return this.#audience.events();
+    return this.#events.read('event');
   }
 
   /** Calls `listener` for every event of a type, or of all (`event`), over all connections. Returns its remover. */
   on<T extends ClientEvent['type'] | 'event'>(type: T, listener: (event: EventOf<T>) => void): () => void {
-    return this.#audience.on(type, listener);
+    return this.#events.on(type, listener);
   }
 
   /**
@@ -181,7 +182,7 @@ export class GatewayClient {
    */
   async abort(reason?: string): Promise<string | null> {
     const { message_id } = await this.#link.request({ type: 'abort', reason }, false);
-    return typeof message_id === 'string' ? message_id : null;
+    return textOf(message_id) ?? null;
   }
 
   /**

@@ -14,7 +14,7 @@ export {
   UnauthorizedError,
   VersionUnsupportedError,
 } from './errors.ts';
-export type { ClientEvent, EventOf, ResetEvent } from './gateway/audience.ts';
+export type { ClientEvent, EventOf, ResetEvent } from './gateway/client-event.ts';
 export type { SessionPosition } from './gateway/session.ts';
 export { GatewayClient } from './gateway-client.ts';
 export type { GatewayClientOptions } from './options.ts';

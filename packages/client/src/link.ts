@@ -1,6 +1,6 @@
 import type { Backoff } from './connection/backoff.ts';
 import { type ConnectionStatus, createConnection } from './connection/connection.ts';
-import { createOutbox, type Outbox } from './connection/outbox.ts';
+import { createOutbox } from './connection/outbox.ts';
 import type { Platform } from './connection/platform.ts';
 import { ruleOfCode } from './connection/retry.ts';
 import { createTokens, type TokenSource } from './connection/tokens.ts';
@@ -9,9 +9,6 @@ import { termsOf } from './options.ts';
 
 /** A frame, by its fields. */
 type Frame = Readonly<Record<string, unknown>>;
-
-/** Requests of the application that may wait. */
-const WAITING = 1_000;
 
 export interface LinkOptions {
   readonly url: string;
@@ -91,7 +88,6 @@ export function createLink(options: LinkOptions): Link {
   }
 
   const isConnected = (): boolean => connection.status === 'connected';
-  const answer = (frame: Frame): boolean => outboxes.some((each) => each.answer(frame));
 
   const connection = createConnection({
     ...options,
@@ -102,7 +98,7 @@ export function createLink(options: LinkOptions): Link {
       const error = frame.type === 'error' ? errorOf(frame) : null;
       // A token that is over is the end of the connection, and no answer: it is asked again with the next one.
       const isTokenOver = error?.code === 'unauthorized';
-      if (!isTokenOver && answer(frame)) return;
+      if (!isTokenOver && outbox.answer(frame)) return;
       connection.hint(frame.retry_after_ms);
       if (!error) options.onFrame(frame);
       else if (isTokenOver || !isConnected()) connection.refused(error, ruleOfCode(error.code));
@@ -116,20 +112,16 @@ export function createLink(options: LinkOptions): Link {
     onEnd: (reason) => over(reason === null ? undefined : endOf(reason)),
     onProblem: report,
   });
-  const outboxOf = (limit: number): Outbox =>
-    createOutbox({ send: connection.send, maxBytes: options.maxBytes, limit });
-  const requests = outboxOf(WAITING);
-  const own = outboxOf(Number.MAX_VALUE);
-  const outboxes = [requests, own];
+  const outbox = createOutbox({ send: connection.send, maxBytes: options.maxBytes });
 
   function begin(): void {
     options.onBegin?.();
-    requests.flush();
+    outbox.flush();
   }
 
   function broke(): void {
     options.onBroke?.();
-    for (const each of outboxes) each.broke();
+    outbox.broke();
   }
 
   function settle(reason: Error | null): void {
@@ -143,7 +135,7 @@ export function createLink(options: LinkOptions): Link {
   function over(reason: Error | undefined): void {
     const error = reason ?? new ConnectionError('disconnect() was called.');
     settle(error);
-    for (const each of outboxes) each.end(error);
+    outbox.end(error);
     options.onEnd(error, reason);
   }
 
@@ -186,10 +178,10 @@ export function createLink(options: LinkOptions): Link {
     send: (frame) => connection.send(JSON.stringify(frame)),
     async request(frame, repeatable = true, id = platform.id()) {
       if (end) throw end;
-      return requests.add({ id, frame, repeatable });
+      return outbox.add({ id, frame, repeatable });
     },
-    ask: (frame) => own.add({ id: platform.id(), frame, repeatable: false }),
-    answer,
+    ask: (frame) => outbox.add({ id: platform.id(), frame, repeatable: false, isOwn: true }),
+    answer: outbox.answer,
     greeted() {
       if (isConnected()) {
         broke();

@@ -1,6 +1,6 @@
 import { createFakeClock } from '@continuo/testing';
 import type { SocketLike } from '../src/connection/platform.ts';
-import type { ClientEvent } from '../src/gateway/audience.ts';
+import type { ClientEvent } from '../src/gateway/client-event.ts';
 import { GatewayClient } from '../src/gateway-client.ts';
 import type { GatewayClientOptions } from '../src/options.ts';
 

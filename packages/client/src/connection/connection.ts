@@ -5,6 +5,7 @@ import {
   type ConnectionInput,
   type ConnectionState,
   type ConnectionTerms,
+  dueAt,
   INITIAL,
   stepConnection,
 } from './machine.ts';
@@ -56,6 +57,7 @@ export function createConnection(options: ConnectionOptions): Connection {
   let state: ConnectionState = INITIAL;
   let socket: SocketLike | null = null;
   let stopTimer = (): void => {};
+  let dueNext = Number.MAX_VALUE;
   let stopWakes = (): void => {};
   let hintMs: number | undefined;
   let status: ConnectionStatus = 'disconnected';
@@ -67,6 +69,7 @@ export function createConnection(options: ConnectionOptions): Connection {
       perform(effect);
       if (state !== step.state) break; // an input came in meanwhile: the rest belongs to a state that is gone
     }
+    arm(dueAt(state, terms));
     const now = statusOf(state);
     if (now === status) return;
     status = now;
@@ -83,10 +86,9 @@ export function createConnection(options: ConnectionOptions): Connection {
         return write({ type: 'ping' });
       case 'hangUp':
         return hangUp();
-      case 'timer':
-        return setTimer(effect.at);
       case 'ended':
         stopTimer();
+        dueNext = Number.MAX_VALUE;
         stopWakes();
         return options.onEnd(effect.reason);
       default:
@@ -94,11 +96,15 @@ export function createConnection(options: ConnectionOptions): Connection {
     }
   }
 
-  function setTimer(at: number): void {
+  /** One timer: it comes at that time or earlier, and asks for itself again. */
+  function arm(at: number): void {
+    if (at >= dueNext) return;
     stopTimer();
-    const ms = Math.min(TICK_MS, Math.max(0, at - platform.now()));
-    const due = platform.now() + ms;
-    stopTimer = platform.timer(ms, () => {
+    const now = platform.now();
+    const due = Math.min(now + TICK_MS, Math.max(now, at));
+    dueNext = due;
+    stopTimer = platform.timer(due - now, () => {
+      dueNext = Number.MAX_VALUE;
       if (platform.now() - due > JUMP_MS) input({ type: 'nudge' });
       input({ type: 'timer' });
     });
@@ -148,15 +154,15 @@ export function createConnection(options: ConnectionOptions): Connection {
   function receive(generation: number, data: unknown): void {
     if (generation !== state.generation) return;
     input({ type: 'heard', generation });
-    let frame: unknown;
+    const text = String(data);
+    let frame: Readonly<Record<string, unknown>> | null | undefined;
     try {
-      if (typeof data === 'string') frame = JSON.parse(data);
+      frame = JSON.parse(text);
     } catch {
       // told below
     }
-    if (!(frame instanceof Object) || Array.isArray(frame))
-      return options.onProblem(new ConnectionError(`No JSON object: ${String(data).slice(0, 100)}`));
-    options.onFrame(frame as Record<string, unknown>);
+    if (frame?.type) options.onFrame(frame);
+    else options.onProblem(new ConnectionError(`No JSON object: ${text.slice(0, 100)}`));
   }
 
   function write(frame: object): void {

@@ -7,6 +7,7 @@ import {
   type ConnectionState,
   type ConnectionStep,
   type ConnectionTerms,
+  dueAt,
   INITIAL,
   stepConnection,
 } from './machine.ts';
@@ -75,8 +76,7 @@ function inputsOf(generation: number): ConnectionInput[] {
 }
 
 const kinds = (effects: readonly ConnectionEffect[]): string[] => effects.map((effect) => effect.type);
-const timerOf = (effects: readonly ConnectionEffect[]): number | undefined =>
-  effects.find((effect) => effect.type === 'timer')?.at;
+const timerOf = ({ state }: ConnectionStep): number => dueAt(state, TERMS);
 
 /** What the states and effects of any one step must have to do with each other. */
 function checkStep(before: ConnectionState, { state, effects }: ConnectionStep, now: number): void {
@@ -89,11 +89,8 @@ function checkStep(before: ConnectionState, { state, effects }: ConnectionStep, 
   expect(types.filter((type) => type === 'dial').length).toBe(moved && state.phase === 'dialing' ? 1 : 0);
   expect(types.filter((type) => type === 'ended').length).toBe(moved && state.phase === 'ended' ? 1 : 0);
   if (moved && (state.phase === 'waiting' || state.phase === 'ended')) expect(types[0]).toBe('hangUp');
-  if (moved && state.phase !== 'ended') expect(types).toContain('timer');
+  expect(dueAt(state, TERMS) < Number.MAX_VALUE).toBe(state.phase !== 'idle' && state.phase !== 'ended');
   if (state === before && state.phase === 'ended') expect(effects).toEqual([]);
-  for (const effect of effects) {
-    if (effect.type === 'timer') expect(Number.isFinite(effect.at)).toBe(true);
-  }
   if (state.phase === 'waiting' && moved) expect(state.until).toBeGreaterThanOrEqual(now);
 }
 
@@ -139,7 +136,7 @@ describe('every phase', () => {
       const step = at(100_000, state, { type: 'connect' });
       expect(['dialing', 'open', 'waiting']).toContain(step.state.phase);
       const dead = state.phase === 'idle' || state.phase === 'ended';
-      expect(kinds(step.effects)).toEqual(dead ? ['dial', 'timer'] : []);
+      expect(kinds(step.effects)).toEqual(dead ? ['dial'] : []);
       expect(at(100_000, step.state, { type: 'connect' })).toEqual({ state: step.state, effects: [] });
     },
   );
@@ -157,13 +154,12 @@ describe('a connection that is made', () => {
     });
     expect(step.effects).toEqual([
       { type: 'dial' },
-      { type: 'timer', at: 16_000 },
     ]);
     step = at(1_100, step.state, { type: 'opened', generation: 1 });
     expect(step.effects).toEqual([{ type: 'greet' }]);
     step = at(1_200, step.state, { type: 'greeted', generation: 1 });
     expect(step.state).toMatchObject({ phase: 'open', since: 1_200, heardAt: 1_200, pongBy: null });
-    expect(step.effects).toEqual([{ type: 'timer', at: 31_200 }]);
+    expect(step.effects).toEqual([]);
   });
 
   it('greets once, however often the socket says that it is open', () => {
@@ -174,11 +170,11 @@ describe('a connection that is made', () => {
   it('gives up a socket that was not greeted at the until, and not before', () => {
     expect(at(114_999, GREETING, { type: 'timer' })).toEqual({
       state: GREETING,
-      effects: [{ type: 'timer', at: 115_000 }],
+      effects: [],
     });
     const late = at(115_000, GREETING, { type: 'timer' });
     expect(late.state).toMatchObject({ phase: 'waiting', attempt: 3 });
-    expect(kinds(late.effects)).toEqual(['hangUp', 'timer']);
+    expect(kinds(late.effects)).toEqual(['hangUp']);
   });
 });
 
@@ -201,19 +197,18 @@ describe('a connection that is lost', () => {
     });
     expect(effects).toEqual([
       { type: 'hangUp' },
-      { type: 'timer', at: 100_000 + delay },
     ]);
   });
 
   it('waits as long as the server said, also longer than the maximum, also not at all', () => {
-    expect(timerOf(at(100_000, OPEN, { ...closed, afterMs: 120_000 }).effects)).toBe(220_000);
-    expect(timerOf(at(100_000, OPEN, { ...closed, afterMs: 0 }).effects)).toBe(100_000);
+    expect(timerOf(at(100_000, OPEN, { ...closed, afterMs: 120_000 }))).toBe(220_000);
+    expect(timerOf(at(100_000, OPEN, { ...closed, afterMs: 0 }))).toBe(100_000);
   });
 
   it('is dialed again when the wait is over, and not before', () => {
     expect(at(103_999, WAITING, { type: 'timer' })).toEqual({
       state: WAITING,
-      effects: [{ type: 'timer', at: 104_000 }],
+      effects: [],
     });
     const step = at(104_000, WAITING, { type: 'timer' });
     expect(step.state).toEqual({
@@ -284,13 +279,12 @@ describe('a connection that is silent', () => {
   it('is asked for a sign of life after the idle time, and not before', () => {
     expect(at(129_999, OPEN, { type: 'timer' })).toEqual({
       state: OPEN,
-      effects: [{ type: 'timer', at: 130_000 }],
+      effects: [],
     });
     expect(at(130_000, OPEN, { type: 'timer' })).toEqual({
       state: { ...OPEN, pongBy: 140_000 },
       effects: [
         { type: 'ping' },
-        { type: 'timer', at: 140_000 },
       ],
     });
   });
@@ -300,19 +294,19 @@ describe('a connection that is silent', () => {
     expect(heard.state).toEqual({ ...OPEN, heardAt: 139_000 });
     expect(at(140_000, heard.state, { type: 'timer' })).toEqual({
       state: heard.state,
-      effects: [{ type: 'timer', at: 169_000 }],
+      effects: [],
     });
   });
 
   it('is given up when it gives none, and not before its time', () => {
-    expect(at(139_999, ASKED, { type: 'timer' }).effects).toEqual([{ type: 'timer', at: 140_000 }]);
+    expect(at(139_999, ASKED, { type: 'timer' }).effects).toEqual([]);
     const given = at(140_000, ASKED, { type: 'timer' });
     expect(given.state.phase).toBe('waiting');
-    expect(kinds(given.effects)).toEqual(['hangUp', 'timer']);
+    expect(kinds(given.effects)).toEqual(['hangUp']);
   });
 
   it('is asked, not given up, after a sleep of the machine in which nobody could have heard it', () => {
-    expect(kinds(at(9e9, OPEN, { type: 'timer' }).effects)).toEqual(['ping', 'timer']);
+    expect(kinds(at(9e9, OPEN, { type: 'timer' }).effects)).toEqual(['ping']);
   });
 });
 
@@ -320,28 +314,27 @@ describe('a nudge', () => {
   it('dials at once what waits, as the attempt it would have been', () => {
     const step = at(101_000, WAITING, { type: 'nudge' });
     expect(step.state).toMatchObject({ phase: 'dialing', generation: 5, attempt: 3, until: 116_000 });
-    expect(kinds(step.effects)).toEqual(['dial', 'timer']);
+    expect(kinds(step.effects)).toEqual(['dial']);
   });
 
   it('asks what is open, once, and gives it 3 s', () => {
     const asked = at(101_000, OPEN, { type: 'nudge' });
     expect(asked.effects).toEqual([
       { type: 'ping' },
-      { type: 'timer', at: 104_000 },
     ]);
     expect(at(101_500, asked.state, { type: 'nudge' })).toEqual({ state: asked.state, effects: [] });
     expect(at(104_000, asked.state, { type: 'timer' }).state.phase).toBe('waiting');
   });
 
   it('asks again what was asked with a longer limit, or before a sleep', () => {
-    expect(timerOf(at(131_000, ASKED, { type: 'nudge' }).effects)).toBe(134_000);
-    expect(timerOf(at(9e9, ASKED, { type: 'nudge' }).effects)).toBe(9e9 + 3_000);
+    expect(timerOf(at(131_000, ASKED, { type: 'nudge' }))).toBe(134_000);
+    expect(timerOf(at(9e9, ASKED, { type: 'nudge' }))).toBe(9e9 + 3_000);
   });
 
   it('does not dial where the network is gone, but asks', () => {
     const gone = { type: 'nudge', isOnline: false } as const;
     expect(at(101_000, WAITING, gone)).toEqual({ state: WAITING, effects: [] });
-    expect(kinds(at(101_000, OPEN, gone).effects)).toEqual(['ping', 'timer']);
+    expect(kinds(at(101_000, OPEN, gone).effects)).toEqual(['ping']);
   });
 
   it('does nothing to the rest', () => {
@@ -377,13 +370,12 @@ function live(seed: number): void {
   };
   let state: ConnectionState = INITIAL;
   let now = 1_000_000;
-  let timerAt: number | null = null;
   let socket: number | null = null;
   let greeted = 0;
   let running = false;
   for (let steps = 0; steps < 300; steps++) {
     const { generation } = state;
-    const due: number | null = timerAt;
+    const due = dueBy(state);
     now =
       due !== null && random.chance(0.5)
         ? Math.max(now, due) + random.int(0, 50)
@@ -391,7 +383,6 @@ function live(seed: number): void {
     const inputs = inputsOf(generation).filter(({ type }) => type !== 'disconnect' || random.chance(0.1));
     const input: ConnectionInput =
       due !== null && now >= due ? { type: 'timer' } : (random.pick(inputs) ?? { type: 'timer' });
-    if (input.type === 'timer') timerAt = null;
     if (input.type === 'closed' && input.generation === socket) socket = null;
     const step = stepConnection(Object.freeze(state), input, { now, random: random.next(), terms });
     checkStep(state, step, now);
@@ -413,13 +404,9 @@ function live(seed: number): void {
         case 'hangUp':
           socket = null;
           break;
-        case 'timer':
-          timerAt = effect.at;
-          break;
         case 'ended':
           expect(running, 'ended twice').toBe(true);
           running = false;
-          timerAt = null;
           break;
         default:
           effect satisfies never;
@@ -429,8 +416,7 @@ function live(seed: number): void {
     const latest = dueBy(state);
     expect(running, 'a life that is over').toBe(latest !== null);
     if (latest === null) expect(socket).toBeNull();
-    else
-      expect(timerAt ?? Number.POSITIVE_INFINITY, `no timer in ${state.phase}`).toBeLessThanOrEqual(latest);
+    else expect(dueAt(state, terms), `no timer in ${state.phase}`).toBe(latest);
     if (state.phase === 'dialing' || state.phase === 'waiting') {
       expect(state.attempt).toBeLessThanOrEqual(terms.maxAttempts);
       if (!terms.reconnect) expect(state.attempt).toBe(0);
@@ -454,7 +440,7 @@ describe('any order of inputs', () => {
     let step = at(now, IDLE, { type: 'connect' });
     for (let attempt = 0; attempt < 10_000; attempt++) {
       step = at(now, step.state, { type: 'closed', generation: step.state.generation, reason: 'refused' });
-      const until = timerOf(step.effects) ?? Number.NaN;
+      const until = timerOf(step);
       expect(until - now).toBeLessThanOrEqual(30_000);
       now = until;
       step = at(now, step.state, { type: 'timer' });

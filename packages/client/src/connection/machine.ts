@@ -1,9 +1,10 @@
 import { type Backoff, backoffDelay } from './backoff.ts';
+import { type Step, to } from '../step.ts';
 import type { Reason } from './tokens.ts';
 
 /**
  * The life of a connection, as a pure machine: one for every client. A generation is one socket; what an older one says
- * is never heard. One timer: when it comes late, or for a state that is gone, the state decides what it means.
+ * is never heard. One timer, which the state itself asks for: when it comes early or late, the state decides what it means.
  */
 
 export interface ConnectionTerms {
@@ -74,7 +75,6 @@ export type ConnectionInput =
 /** For the socket of the state's generation. */
 export type ConnectionEffect =
   | { readonly type: 'dial' | 'greet' | 'ping' | 'hangUp' }
-  | { readonly type: 'timer'; readonly at: number }
   /** It is over. Without a reason: because it was asked to. */
   | { readonly type: 'ended'; readonly reason: Reason | null };
 
@@ -85,19 +85,11 @@ export interface ConnectionEnv {
   readonly terms: ConnectionTerms;
 }
 
-export interface ConnectionStep {
-  readonly state: ConnectionState;
-  readonly effects: readonly ConnectionEffect[];
-}
+export type ConnectionStep = Step<ConnectionState, ConnectionEffect>;
 
 export const INITIAL: ConnectionState = { phase: 'idle', generation: 0 };
 
-const HANG_UP = { type: 'hangUp' } as const;
-const timer = (at: number): ConnectionEffect => ({ type: 'timer', at });
-const to = (state: ConnectionState, ...effects: readonly ConnectionEffect[]): ConnectionStep => ({
-  state,
-  effects,
-});
+const HANG_UP: ConnectionEffect = { type: 'hangUp' };
 
 export function stepConnection(
   state: ConnectionState,
@@ -105,7 +97,7 @@ export function stepConnection(
   env: ConnectionEnv,
 ): ConnectionStep {
   const { now, terms } = env;
-  const same = to(state);
+  const same: ConnectionStep = to(state);
   if ('generation' in input && input.generation !== state.generation) return same;
   const isDead = state.phase === 'idle' || state.phase === 'ended';
   switch (input.type) {
@@ -119,10 +111,7 @@ export function stepConnection(
     case 'greeted': {
       if (state.phase !== 'dialing') return same;
       const { generation, attempt } = state;
-      return to(
-        { phase: 'open', generation, attempt, since: now, heardAt: now, pongBy: null },
-        timer(now + terms.idleMs),
-      );
+      return to({ phase: 'open', generation, attempt, since: now, heardAt: now, pongBy: null });
     }
     case 'heard':
       return state.phase === 'open' ? to({ ...state, heardAt: now, pongBy: null }) : same;
@@ -143,13 +132,15 @@ export function stepConnection(
   }
 }
 
+/** When the machine wants its timer: a state that is alive has something to judge then. */
+export function dueAt(state: ConnectionState, { idleMs }: ConnectionTerms): number {
+  if ('until' in state) return state.until;
+  return state.phase === 'open' ? (state.pongBy ?? state.heardAt + idleMs) : Number.MAX_VALUE;
+}
+
 function dial({ generation }: ConnectionState, attempt: number, { now, terms }: ConnectionEnv): ConnectionStep {
   const until = now + terms.handshakeMs;
-  return to(
-    { phase: 'dialing', generation: generation + 1, attempt, opened: false, until },
-    { type: 'dial' },
-    timer(until),
-  );
+  return to({ phase: 'dialing', generation: generation + 1, attempt, opened: false, until }, { type: 'dial' });
 }
 
 function end({ generation }: ConnectionState, reason: Reason | null): ConnectionStep {
@@ -166,24 +157,18 @@ function retry(
   const attempt = isStable ? 0 : state.attempt;
   if (!terms.reconnect || attempt >= terms.maxAttempts) return end(state, reason);
   const until = now + (afterMs ?? backoffDelay(terms.backoff, attempt, random));
-  return to(
-    { phase: 'waiting', generation: state.generation, attempt: attempt + 1, until },
-    HANG_UP,
-    timer(until),
-  );
+  return to({ phase: 'waiting', generation: state.generation, attempt: attempt + 1, until }, HANG_UP);
 }
 
 /** Asks the server for a sign of life. */
 function ask(state: Open, pongBy: number): ConnectionStep {
-  return to({ ...state, pongBy }, { type: 'ping' }, timer(pongBy));
+  return to({ ...state, pongBy }, { type: 'ping' });
 }
 
 function onTimer(state: ConnectionState, env: ConnectionEnv): ConnectionStep {
-  if (state.phase === 'idle' || state.phase === 'ended') return to(state);
   const { now, terms } = env;
-  const isQuiet = state.phase === 'open' && state.pongBy === null;
-  const at = state.phase === 'open' ? (state.pongBy ?? state.heardAt + terms.idleMs) : state.until;
-  if (now < at) return to(state, timer(at));
+  if (state.phase === 'idle' || state.phase === 'ended' || now < dueAt(state, terms)) return to(state);
   if (state.phase === 'waiting') return dial(state, state.attempt, env);
-  return isQuiet ? ask(state, now + terms.pongMs) : retry(state, 'The server did not answer.', env);
+  if (state.phase === 'open' && state.pongBy === null) return ask(state, now + terms.pongMs);
+  return retry(state, 'The server did not answer.', env);
 }

@@ -1,4 +1,4 @@
-import { ConnectionError, errorOf } from '../errors.ts';
+import { ConnectionError, errorOf, textOf } from '../errors.ts';
 
 /** A frame, by its fields. */
 type Frame = Readonly<Record<string, unknown>>;
@@ -10,11 +10,17 @@ export interface Request {
   readonly frame: object;
   /** Whether the server may be told twice. If not, the request fails when the connection breaks before the answer. */
   readonly repeatable: boolean;
+  /** Of the client itself: does not count as one that waits. */
+  readonly isOwn?: boolean;
 }
+
+/** Requests of the application that may wait. */
+const LIMIT = 1_000;
 
 interface Waiting {
   readonly text: string;
   readonly repeatable: boolean;
+  readonly isOwn: boolean;
   readonly promise: Promise<Frame>;
   readonly resolve: (answer: Frame) => void;
   readonly reject: (error: Error) => void;
@@ -42,10 +48,7 @@ export function createOutbox(options: {
   send(text: string): boolean;
   /** Of a frame, in bytes, where it is known. */
   maxBytes(): number | undefined;
-  /** Requests that may wait. */
-  readonly limit: number;
 }): Outbox {
-  const { limit } = options;
   const all = new Map<string, Waiting>();
 
   function post(id: string, waiting: Waiting): void {
@@ -63,20 +66,23 @@ export function createOutbox(options: {
     all.delete(id);
   }
 
+  const isFull = (): boolean =>
+    all.size >= LIMIT && [...all.values()].filter((each) => !each.isOwn).length >= LIMIT;
+
   return {
-    add({ id, frame, repeatable }) {
+    add({ id, frame, repeatable, isOwn = false }) {
       const known = all.get(id);
       if (known) return known.promise;
-      if (all.size >= limit) return Promise.reject(new ConnectionError(`${limit} messages wait already.`));
+      if (!isOwn && isFull()) return Promise.reject(new ConnectionError(`${LIMIT} messages wait already.`));
       const text = JSON.stringify({ ...frame, request_id: id });
-      const waiting = { text, repeatable, sent: false, ...Promise.withResolvers<Frame>() };
+      const waiting = { text, repeatable, isOwn, sent: false, ...Promise.withResolvers<Frame>() };
       all.set(id, waiting);
       post(id, waiting);
       return waiting.promise;
     },
     answer(frame) {
-      const id = frame.request_id ?? frame.message_id;
-      const waiting = typeof id === 'string' && all.get(id);
+      const id = textOf(frame.request_id ?? frame.message_id) ?? '';
+      const waiting = all.get(id);
       if (!waiting) return false;
       if (frame.type === 'error') waiting.reject(errorOf(frame));
       else waiting.resolve(frame);

@@ -1,3 +1,5 @@
+import { textOf } from '../errors.ts';
+
 /** A token, or who makes one. */
 export type TokenSource = string | (() => string | Promise<string>);
 
@@ -20,7 +22,7 @@ export interface Tokens {
 
 export function createTokens(source: TokenSource | undefined): Tokens {
   const ask = typeof source === 'function' ? source : null;
-  let current = typeof source === 'string' ? source : undefined;
+  let current = textOf(source);
   let refusal: { readonly token: string | undefined; readonly reason: Reason } | null = null;
   /** A dial that was given up leaves its call to the next one. */
   let flight: Promise<Reason | null> | undefined;

@@ -1,5 +1,5 @@
 import type { GatewayServerFrame, JoinedFrame } from '@continuo/protocol';
-import type { ClientEvent } from './audience.ts';
+import type { ClientEvent } from './client-event.ts';
 import {
   NEW_STREAM,
   onEvent,

@@ -1,4 +1,5 @@
 import type { EventFrame, GatewayEvent, JoinedFrame, ReplayFrame, SnapshotFrame } from '@continuo/protocol';
+import { type Step, to } from '../step.ts';
 
 /**
  * The numbered events of a session, as a pure machine: each is handed over once and in order. A hole is asked for again
@@ -31,10 +32,7 @@ export type StreamEffect =
   /** Ask for everything after the cursor. */
   | { readonly type: 'rejoin' };
 
-export interface StreamStep {
-  readonly state: StreamState;
-  readonly effects: readonly StreamEffect[];
-}
+export type StreamStep = Step<StreamState, StreamEffect>;
 
 export const NEW_STREAM: StreamState = {
   sessionId: null,
@@ -44,49 +42,42 @@ export const NEW_STREAM: StreamState = {
   asked: null,
 };
 
+/** What follows begins at `received`. */
+function reset(
+  { cursor }: StreamState,
+  received: number,
+  why: Pick<SnapshotFrame, 'reason'> | { readonly reason: 'session' | 'gap' },
+): StreamEffect {
+  const snapshot = 'state' in why ? (why as SnapshotFrame) : null;
+  return { type: 'reset', reason: why.reason, snapshot, expected: cursor + 1, received };
+}
+
 export function onJoined(state: StreamState, frame: JoinedFrame): StreamStep {
   const { session_id: sessionId, epoch, cursor, resumed, resync_required } = frame;
-  if (state.sessionId !== null && !resumed) {
-    // The session is unknown now, and this is another: all that was not seen of the old one is gone.
-    const reset = {
-      type: 'reset',
-      reason: 'session',
-      snapshot: null,
-      expected: state.cursor + 1,
-      received: 1,
-    } as const;
-    return { state: { ...NEW_STREAM, sessionId, epoch }, effects: [reset] };
-  }
+  // The session is unknown now, and this is another: all that was not seen of the old one is gone.
+  if (state.sessionId !== null && !resumed)
+    return to({ ...NEW_STREAM, sessionId, epoch }, reset(state, 1, { reason: 'session' }));
   // The snapshot says where it goes on, and in which epoch. Until then the old position stands: a drop in between must
   // present it again, and not an old offset under the new epoch, which could pass for a good one.
   const position = resync_required ? null : { epoch, cursor };
-  return { state: { ...state, sessionId, ...position, healing: false }, effects: [] };
+  return to({ ...state, sessionId, ...position, healing: false });
 }
 
 export function onSnapshot(state: StreamState, frame: SnapshotFrame): StreamStep {
+  const { epoch } = frame;
   const cursor = frame.state.event_cursor;
-  const reset = {
-    type: 'reset',
-    reason: frame.reason,
-    snapshot: frame,
-    expected: state.cursor + 1,
-    received: cursor + 1,
-  } as const;
-  return { state: { ...state, epoch: frame.epoch, cursor, healing: false, asked: null }, effects: [reset] };
+  return to({ ...state, epoch, cursor, healing: false, asked: null }, reset(state, cursor + 1, frame));
 }
 
-export function onEvent(state: StreamState, frame: EventFrame | ReplayFrame): StreamStep {
-  const { event } = frame;
+export function onEvent(state: StreamState, { event }: EventFrame | ReplayFrame): StreamStep {
   const expected = state.cursor + 1;
-  const received = event.sequence;
-  if (state.healing || received < expected) return { state, effects: [] };
+  const cursor = event.sequence;
+  if (state.healing || cursor < expected) return to(state);
   const deliver = { type: 'deliver', event } as const;
-  if (received === expected) return { state: { ...state, cursor: received }, effects: [deliver] };
-  if (state.asked === expected) {
-    const reset = { type: 'reset', reason: 'gap', snapshot: null, expected, received } as const;
-    return { state: { ...state, cursor: received }, effects: [reset, deliver] };
-  }
-  return { state: { ...state, healing: true, asked: expected }, effects: [{ type: 'rejoin' }] };
+  if (cursor === expected) return to({ ...state, cursor }, deliver);
+  if (state.asked === expected)
+    return to({ ...state, cursor }, reset(state, cursor, { reason: 'gap' }), deliver);
+  return to({ ...state, healing: true, asked: expected }, { type: 'rejoin' });
 }
 
 /** Everything again, from the first event: nothing is taken until the server has answered. */
