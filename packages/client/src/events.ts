@@ -14,51 +14,51 @@ export interface Events {
   end(reason?: Error): void;
 }
 
+interface Entry {
+  readonly type: string;
+  readonly listener: (event: never) => void;
+  /** Where it is that of an iterator. */
+  readonly queue?: EventQueue<unknown>;
+}
+
 export function createEvents(call: (callback: () => void) => void, earlyType?: string): Events {
-  const listeners = new Set<{ readonly type: string; readonly listener: (event: never) => void }>();
-  const queues = new Map<EventQueue<unknown>, () => void>();
+  const entries = new Set<Entry>();
 
-  function add(type: string, listener: (event: never) => void): () => void {
-    const entry = { type, listener };
-    listeners.add(entry);
-    return () => listeners.delete(entry);
-  }
-
-  function leave(queue: EventQueue<unknown>): void {
-    queues.get(queue)?.();
-    queues.delete(queue);
+  function add(entry: Entry): () => void {
+    entries.add(entry);
+    return () => entries.delete(entry);
   }
 
   function open<T>(type: string): EventQueue<T> {
-    const queue = createEventQueue<T>(UNREAD, () => leave(queue));
-    queues.set(queue, add(type, queue.push));
+    const queue = createEventQueue<T>(UNREAD, () => leave());
+    const leave = add({ type, listener: queue.push, queue });
     return queue;
   }
 
   /** Sockets may hand over the first events before whoever waits for `connect()` gets to run. */
-  let early: EventQueue<never> | null = earlyType === undefined ? null : open(earlyType);
+  let early: EventQueue<never> | undefined = earlyType === undefined ? undefined : open(earlyType);
 
   return {
     on(type, listener) {
       void early?.return?.();
-      early = null;
-      return add(type, listener);
+      early = undefined;
+      return add({ type, listener });
     },
-    read<T>(type: string): EventQueue<T> {
-      const queue = early ?? open<T>(type);
-      early = null;
+    read<T>(type: string) {
+      const queue: EventQueue<T> = early ?? open(type);
+      early = undefined;
       return queue;
     },
     emit(event, ...types) {
-      const heard = [...listeners].filter(({ type }) => types.includes(type));
+      const heard = [...entries].filter(({ type }) => types.includes(type));
       for (const { listener } of heard) call(() => listener(event as never));
       return heard.length > 0;
     },
     end(reason) {
-      for (const queue of [...queues.keys()]) {
-        if (queue === early) continue; // the end of what nobody listened to is nobody's
-        leave(queue);
-        queue.end(reason);
+      for (const entry of entries) {
+        if (!entry.queue || entry.queue === early) continue; // the end of what nobody listened to is nobody's
+        entries.delete(entry);
+        entry.queue.end(reason);
       }
     },
   };

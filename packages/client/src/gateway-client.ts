@@ -8,7 +8,6 @@ import type {
 } from '@continuo/protocol';
 import { checkOption } from './check-option.ts';
 import type { ConnectionStatus } from './connection/connection.ts';
-import { type Platform, platformOf } from './connection/platform.ts';
 import { type ApprovalAnswer, answerOf, ConnectionError, textOf } from './errors.ts';
 import type { ClientEvent, EventOf } from './gateway/client-event.ts';
 import { createSession, isSound, type Session, type SessionPosition } from './gateway/session.ts';
@@ -32,7 +31,6 @@ export class GatewayClient {
   onGap: GatewayClientOptions['onGap'] | undefined;
   onStateChange: GatewayClientOptions['onStateChange'] | undefined;
   onError: GatewayClientOptions['onError'] | undefined;
-  readonly #platform: Platform;
   readonly #signal: AbortSignal | undefined;
   readonly #link: Link;
   readonly #events: Events;
@@ -47,7 +45,6 @@ export class GatewayClient {
       onError: this.onError,
       signal: this.#signal,
     } = options);
-    this.#platform = platformOf(options);
     this.#session = createSession({
       joinFrame: () => ({
         type: 'join',
@@ -57,13 +54,12 @@ export class GatewayClient {
         token: this.#link.token,
         client_id: clientId,
       }),
-      send: (frame) => this.#link.send(frame),
+      send: (frame) => this.#link.send(JSON.stringify(frame)),
       publish: (event) => this.#events.emit(event, 'event', event.type),
       onGap: (expected, received) => this.#link.call(() => this.onGap?.(expected, received)),
     });
     this.#link = createLink({
       ...options,
-      platform: this.#platform,
       ears: this,
       greeting: () => this.#session.greet(),
       maxBytes: () => this.#session.view.policy?.max_payload,
@@ -156,7 +152,7 @@ export class GatewayClient {
    * rejects with the reason of the end when the connection is over, until `connect()` is called again.
    */
   async send(content: Content, options: { readonly messageId?: string } = {}): Promise<string> {
-    const id = options.messageId ?? this.#platform.id();
+    const id = options.messageId ?? this.#link.platform.id();
     checkOption('messageId', id, 'string', id.length <= MAX_ID);
     const frame = { type: 'message', message_id: id, content };
     await this.#link.request(frame, content !== STOP, id);
@@ -191,8 +187,8 @@ export class GatewayClient {
    */
   async leave(): Promise<void> {
     if (this.state === 'connected') {
-      const id = this.#platform.id();
-      const stop = this.#platform.timer(LEAVE_MS, () => this.#link.answer({ request_id: id })); // silence is one
+      const id = this.#link.platform.id();
+      const stop = this.#link.platform.timer(LEAVE_MS, () => this.#link.answer({ request_id: id })); // silence is one
       await this.#link.request({ type: 'leave' }, false, id).catch(() => {}); // gone is gone
       stop();
     }

@@ -1,11 +1,11 @@
-import type { Backoff } from './connection/backoff.ts';
+import { checkOption } from './check-option.ts';
+import { BACKOFF, type Backoff, checkBackoff } from './connection/backoff.ts';
 import { type ConnectionStatus, createConnection } from './connection/connection.ts';
 import { createOutbox } from './connection/outbox.ts';
-import type { Platform } from './connection/platform.ts';
+import { type Platform, type PlatformOptions, platformOf } from './connection/platform.ts';
 import { ruleOfCode } from './connection/retry.ts';
 import { createTokens, type TokenSource } from './connection/tokens.ts';
 import { ConnectionError, endOf, errorOf } from './errors.ts';
-import { termsOf } from './options.ts';
 
 /** A frame, by its fields. */
 type Frame = Readonly<Record<string, unknown>>;
@@ -16,7 +16,8 @@ export interface LinkOptions {
   readonly reconnect?: boolean | undefined;
   readonly backoff?: Partial<Backoff> | undefined;
   readonly maxReconnectAttempts?: number | undefined;
-  readonly platform: Platform;
+  readonly WebSocket?: PlatformOptions['WebSocket'];
+  readonly platform?: Partial<Platform> | undefined;
   /** Callbacks of the application, looked up whenever there is something to tell. */
   readonly ears: {
     readonly onStateChange?: ((state: ConnectionStatus) => void) | undefined;
@@ -28,15 +29,17 @@ export interface LinkOptions {
   maxBytes(): number | undefined;
   /** A frame that is neither an answer nor an error. */
   onFrame(frame: Frame): void;
-  /** The connection is new: before what waits is sent. */
-  onBegin?(): void;
-  onBroke?(): void;
+  /** Whether the frame was the answer to a request that is not of the link. */
+  answer?(frame: Frame): boolean;
+  /** There is a new connection, and what waits is about to be sent; or it is gone. */
+  onChange?(isNew: boolean): void;
   /** It is over; without a reason because `disconnect` was called. */
   onEnd(error: Error, reason: Error | undefined): void;
 }
 
 /** What every client has: one connection after the other, the calls and requests that outlive them, and its errors. */
 export interface Link {
+  readonly platform: Platform;
   readonly status: ConnectionStatus;
   /** Why it is over, until somebody connects anew; `null` once it was connected. */
   readonly end: Error | null | undefined;
@@ -50,11 +53,9 @@ export interface Link {
   disconnect(): void;
   nudge(): void;
   /** Sends a frame on the open socket; false when there is none. */
-  send(frame: object): boolean;
+  send(text: string): boolean;
   /** A request of the application, which waits for a connection. Rejects with the reason of the end after it. */
   request(frame: object, repeatable?: boolean, id?: string): Promise<Frame>;
-  /** A request of the client itself, for this connection alone. */
-  ask(frame: object): Promise<Frame>;
   /** Whether the frame was the answer to a request. */
   answer(frame: Frame): boolean;
   /** The server has taken the greeting; again while connected: what was asked before is asked anew. */
@@ -65,10 +66,13 @@ export interface Link {
 }
 
 export function createLink(options: LinkOptions): Link {
-  const { platform, ears } = options;
-  const terms = termsOf(options);
+  const { ears } = options;
+  const platform = platformOf(options);
+  const { url, reconnect = true, maxReconnectAttempts: maxAttempts = Number.MAX_VALUE } = options;
+  checkOption('url', url, 'string');
+  checkOption('maxReconnectAttempts', maxAttempts, 'number', maxAttempts >= 0);
   const tokens = createTokens(options.token);
-  const waiting = new Set<{ readonly resolve: () => void; readonly reject: (error: unknown) => void }>();
+  const waiting = new Set<PromiseWithResolvers<void>>();
   let end: Error | null | undefined;
 
   function call(callback: () => void): void {
@@ -91,22 +95,29 @@ export function createLink(options: LinkOptions): Link {
 
   const connection = createConnection({
     ...options,
-    url: options.url.replace(/^http/i, 'ws'),
+    platform,
+    url: url.replace(/^http/i, 'ws'),
     tokens,
-    terms,
+    terms: {
+      backoff: checkBackoff({ ...BACKOFF, ...options.backoff }),
+      reconnect,
+      maxAttempts,
+      handshakeMs: 15_000,
+      idleMs: 30_000,
+      pongMs: 10_000,
+      probeMs: 3_000,
+      stableMs: 60_000,
+    },
     onFrame(frame) {
-      const error = frame.type === 'error' ? errorOf(frame) : null;
-      // A token that is over is the end of the connection, and no answer: it is asked again with the next one.
-      const isTokenOver = error?.code === 'unauthorized';
-      if (!isTokenOver && outbox.answer(frame)) return;
+      if (outbox.answer(frame) || options.answer?.(frame)) return;
       connection.hint(frame.retry_after_ms);
-      if (!error) options.onFrame(frame);
-      else if (isTokenOver || !isConnected()) connection.refused(error, ruleOfCode(error.code));
-      else report(error);
+      if (frame.type !== 'error') return options.onFrame(frame);
+      const error = errorOf(frame);
+      if (isConnected() && error.code !== 'unauthorized') report(error);
+      else connection.refused(error, ruleOfCode(error.code));
     },
     onStatus(status) {
-      if (isConnected()) begin();
-      else broke();
+      change(isConnected());
       call(() => ears.onStateChange?.(status));
     },
     onEnd: (reason) => over(reason === null ? undefined : endOf(reason)),
@@ -114,14 +125,10 @@ export function createLink(options: LinkOptions): Link {
   });
   const outbox = createOutbox({ send: connection.send, maxBytes: options.maxBytes });
 
-  function begin(): void {
-    options.onBegin?.();
-    outbox.flush();
-  }
-
-  function broke(): void {
-    options.onBroke?.();
-    outbox.broke();
+  function change(isNew: boolean): void {
+    options.onChange?.(isNew);
+    if (isNew) outbox.flush();
+    else outbox.broke();
   }
 
   function settle(reason: Error | null): void {
@@ -145,6 +152,7 @@ export function createLink(options: LinkOptions): Link {
   }
 
   return {
+    platform,
     get status() {
       return connection.status;
     },
@@ -157,35 +165,33 @@ export function createLink(options: LinkOptions): Link {
     connect(signal) {
       if (signal?.aborted) return Promise.reject(signal.reason);
       if (isConnected()) return Promise.resolve();
-      const { promise, resolve, reject } = Promise.withResolvers<void>();
-      const call = { resolve, reject };
+      const call = Promise.withResolvers<void>();
       const stop = (): void => {
-        reject(signal?.reason);
+        call.reject(signal?.reason);
         waiting.delete(call);
         // One that was connected belongs to more than the calls that wait.
         if (!waiting.size && end === undefined) disconnect();
       };
       const settled = (): void => signal?.removeEventListener('abort', stop);
       signal?.addEventListener('abort', stop);
-      promise.then(settled, settled); // whoever called has the promise; after that, onEnd tells the readers
+      call.promise.then(settled, settled); // whoever called has the promise; after that, onEnd tells the readers
       waiting.add(call);
       end &&= undefined;
       connection.connect();
-      return promise;
+      return call.promise;
     },
     disconnect,
     nudge: connection.nudge,
-    send: (frame) => connection.send(JSON.stringify(frame)),
+    send: connection.send,
     async request(frame, repeatable = true, id = platform.id()) {
       if (end) throw end;
       return outbox.add({ id, frame, repeatable });
     },
-    ask: (frame) => outbox.add({ id: platform.id(), frame, repeatable: false, isOwn: true }),
     answer: outbox.answer,
     greeted() {
       if (isConnected()) {
-        broke();
-        return begin();
+        change(false);
+        return change(true);
       }
       connection.greeted();
       settle(null);

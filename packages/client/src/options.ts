@@ -1,7 +1,5 @@
-import { checkOption } from './check-option.ts';
-import { BACKOFF, type Backoff, checkBackoff } from './connection/backoff.ts';
+import type { Backoff } from './connection/backoff.ts';
 import type { ConnectionStatus } from './connection/connection.ts';
-import type { ConnectionTerms } from './connection/machine.ts';
 import type { Platform, SocketLike } from './connection/platform.ts';
 import type { TokenSource } from './connection/tokens.ts';
 
@@ -35,30 +33,4 @@ export interface GatewayClientOptions {
   ) => SocketLike;
   /** Time, chance and sockets; for tests. */
   readonly platform?: Partial<Platform>;
-}
-
-/** What the options of every client say about its connection. Throws a sentence that names the option that cannot be. */
-export function termsOf({
-  url,
-  reconnect = true,
-  backoff,
-  maxReconnectAttempts: maxAttempts = Number.MAX_VALUE,
-}: {
-  readonly url: string;
-  readonly reconnect?: boolean | undefined;
-  readonly backoff?: Partial<Backoff> | undefined;
-  readonly maxReconnectAttempts?: number | undefined;
-}): ConnectionTerms {
-  checkOption('url', url, 'string');
-  checkOption('maxReconnectAttempts', maxAttempts, 'number', maxAttempts >= 0);
-  return {
-    backoff: checkBackoff({ ...BACKOFF, ...backoff }),
-    reconnect,
-    maxAttempts,
-    handshakeMs: 15_000,
-    idleMs: 30_000,
-    pongMs: 10_000,
-    probeMs: 3_000,
-    stableMs: 60_000,
-  };
 }

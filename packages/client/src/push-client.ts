@@ -11,7 +11,8 @@ import type {
 } from '@continuo/protocol';
 import { checkOption } from './check-option.ts';
 import type { ConnectionStatus } from './connection/connection.ts';
-import { type Platform, platformOf } from './connection/platform.ts';
+import { createOutbox, type Outbox } from './connection/outbox.ts';
+import { platformOf } from './connection/platform.ts';
 import { ConnectionError, errorOf, TimeoutError } from './errors.ts';
 import { createEvents, type Events } from './events.ts';
 import { createLink, type Link } from './link.ts';
@@ -49,8 +50,9 @@ export interface Published {
  * once, however often it had to be sent.
  */
 export class PushClient {
-  readonly #platform: Platform;
   readonly #link: Link;
+  /** Requests of the client itself: made anew for every connection. */
+  readonly #control: Outbox;
   readonly #events: Events;
   readonly #inbox: Inbox;
   readonly #subscriptions: Subscriptions;
@@ -68,9 +70,9 @@ export class PushClient {
     checkOption('url', url, 'string', URL.canParse(url));
     checkOption('probeMs', probeMs, 'number', probeMs > 0);
     const platform = platformOf(options);
-    this.#platform = platform;
     this.#clientId = options.clientId ?? platform.id();
     this.#transport = options.transport ? 'custom' : 'websocket';
+    const maxBytes = (): number => MAX_FRAME;
     const greeting = (): object => ({
       type: 'auth',
       token: this.#link.token,
@@ -87,25 +89,33 @@ export class PushClient {
       platform: { ...platform, dial: createDial(options, platform, { greeting, probeMs, onTransport }) },
       ears: options,
       greeting,
-      maxBytes: () => MAX_FRAME,
+      maxBytes,
       onFrame: (frame) => this.#onFrame(frame as unknown as PushServerFrame),
-      onBegin: () => {
+      answer: (frame) => this.#control.answer(frame),
+      onChange: (isNew) => {
+        this.#stopBeat();
+        if (!isNew) return this.#control.broke();
         this.#beat(this.#presence);
         this.#subscriptions.renew();
       },
-      onBroke: () => this.#stopBeat(),
       onEnd: (error, reason) => {
+        this.#control.end(error);
         this.#subscriptions.end(error);
         this.#inbox.end(reason);
         this.#events.end(reason);
       },
     });
+    this.#control = createOutbox({
+      send: (text) => this.#link.send(text),
+      maxBytes,
+      limit: Number.MAX_VALUE,
+    });
     this.#events = createEvents(this.#link.call);
-    this.#subscriptions = createSubscriptions(this.#link, platform.timer);
+    this.#subscriptions = createSubscriptions(this.#link, (frame) => this.#ask(frame));
     this.#inbox = createInbox({
       settle: ({ channel, eventId }, isHandled) => {
         const type = isHandled ? 'message_ack' : 'message_nack';
-        if (this.#subscriptions.isAcked(channel)) this.#link.send({ type, channel, event_id: eventId });
+        if (this.#subscriptions.isAcked(channel)) this.#link.send(JSON.stringify({ type, channel, event_id: eventId }));
       },
       report: this.#link.report,
     });
@@ -199,7 +209,7 @@ export class PushClient {
   async publish(
     channel: string,
     data: unknown,
-    { eventId = this.#platform.id() }: { readonly eventId?: string } = {},
+    { eventId = this.#link.platform.id() }: { readonly eventId?: string } = {},
   ): Promise<Published> {
     const frame = { type: 'channel.publish', channel, data, event_id: eventId };
     const answer = (await this.#link.request(frame)) as unknown as PublishedFrame;
@@ -219,7 +229,7 @@ export class PushClient {
       resolve(message);
     });
     const late = new TimeoutError(`Nothing came on "${channel}" within ${timeoutMs} ms.`);
-    const stopTimer = timeoutMs && this.#platform.timer(timeoutMs, () => reject(late));
+    const stopTimer = timeoutMs && this.#link.platform.timer(timeoutMs, () => reject(late));
     if (!this.#subscriptions.has(channel)) this.#borrowed.add(channel);
     this.#subscriptions.open(channel).catch(reject);
     try {
@@ -252,9 +262,13 @@ export class PushClient {
     return (await this.#link.request(frame)) as unknown as PushAnswers[T];
   }
 
+  #ask(frame: object): ReturnType<Outbox['add']> {
+    return this.#control.add({ id: this.#link.platform.id(), frame, repeatable: false });
+  }
+
   #beat(presence?: object): void {
-    this.#link.ask({ type: 'presence.heartbeat', ...presence }).catch(() => {}); // presence may be switched off
-    this.#stopBeat = this.#platform.timer(HEARTBEAT_MS, () => this.#beat());
+    this.#ask({ type: 'presence.heartbeat', ...presence }).catch(() => {}); // presence may be switched off
+    this.#stopBeat = this.#link.platform.timer(HEARTBEAT_MS, () => this.#beat());
   }
 
   #onFrame(frame: PushServerFrame): void {

@@ -10,17 +10,11 @@ export interface Request {
   readonly frame: object;
   /** Whether the server may be told twice. If not, the request fails when the connection breaks before the answer. */
   readonly repeatable: boolean;
-  /** Of the client itself: does not count as one that waits. */
-  readonly isOwn?: boolean;
 }
-
-/** Requests of the application that may wait. */
-const LIMIT = 1_000;
 
 interface Waiting {
   readonly text: string;
   readonly repeatable: boolean;
-  readonly isOwn: boolean;
   readonly promise: Promise<Frame>;
   readonly resolve: (answer: Frame) => void;
   readonly reject: (error: Error) => void;
@@ -48,7 +42,10 @@ export function createOutbox(options: {
   send(text: string): boolean;
   /** Of a frame, in bytes, where it is known. */
   maxBytes(): number | undefined;
+  /** Requests that may wait. Default 1,000. */
+  readonly limit?: number;
 }): Outbox {
+  const { limit = 1_000 } = options;
   const all = new Map<string, Waiting>();
 
   function post(id: string, waiting: Waiting): void {
@@ -66,23 +63,21 @@ export function createOutbox(options: {
     all.delete(id);
   }
 
-  const isFull = (): boolean =>
-    all.size >= LIMIT && [...all.values()].filter((each) => !each.isOwn).length >= LIMIT;
-
   return {
-    add({ id, frame, repeatable, isOwn = false }) {
+    add({ id, frame, repeatable }) {
       const known = all.get(id);
       if (known) return known.promise;
-      if (!isOwn && isFull()) return Promise.reject(new ConnectionError(`${LIMIT} messages wait already.`));
+      if (all.size >= limit) return Promise.reject(new ConnectionError(`${limit} messages wait already.`));
       const text = JSON.stringify({ ...frame, request_id: id });
-      const waiting = { text, repeatable, isOwn, sent: false, ...Promise.withResolvers<Frame>() };
+      const waiting = { text, repeatable, sent: false, ...Promise.withResolvers<Frame>() };
       all.set(id, waiting);
       post(id, waiting);
       return waiting.promise;
     },
     answer(frame) {
       const id = textOf(frame.request_id ?? frame.message_id) ?? '';
-      const waiting = all.get(id);
+      // A token that is over is the end of the connection: it is asked again with the next one.
+      const waiting = frame.code !== 'unauthorized' && all.get(id);
       if (!waiting) return false;
       if (frame.type === 'error') waiting.reject(errorOf(frame));
       else waiting.resolve(frame);

@@ -57,14 +57,15 @@ export const systemPlatform: Platform = {
   },
 };
 
-/** The platform of a client, as its options say. */
-export function platformOf({
-  WebSocket,
-  platform,
-}: {
+export interface PlatformOptions {
+  /** For runtimes without a global one, such as the class of the `ws` package. */
   readonly WebSocket?: (new (url: string) => SocketLike) | undefined;
+  /** Time, chance and sockets; for tests. */
   readonly platform?: Partial<Platform> | undefined;
-}): Platform {
+}
+
+/** The platform of a client, as its options say. */
+export function platformOf({ WebSocket, platform }: PlatformOptions): Platform {
   return {
     ...systemPlatform,
     ...(WebSocket && { dial: (url: string) => new WebSocket(url) }),

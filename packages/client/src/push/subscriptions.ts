@@ -1,8 +1,8 @@
 import type { ChannelResetFrame } from '@continuo/protocol';
-import type { Platform } from '../connection/platform.ts';
 import { ruleOfCode } from '../connection/retry.ts';
 import { ConnectionError, GatewayError } from '../errors.ts';
 import type { Link } from '../link.ts';
+import type { PushFrame } from '../transports/transport.ts';
 
 /** When a subscription that the server could not renew is asked for again, in ms. */
 const RETRY_MS = 2_000;
@@ -46,8 +46,9 @@ export interface Subscriptions {
 }
 
 export function createSubscriptions(
-  link: Pick<Link, 'status' | 'ask' | 'report'>,
-  timer: Platform['timer'],
+  link: Pick<Link, 'status' | 'platform' | 'report'>,
+  /** Rejects with a `ConnectionError` when the connection breaks before the answer. */
+  ask: (frame: object) => Promise<PushFrame>,
 ): Subscriptions {
   const isConnected = (): boolean => link.status === 'connected';
   const all = new Map<string, Subscription>();
@@ -58,7 +59,7 @@ export function createSubscriptions(
     const { since, epoch, options } = subscription;
     const { delivery, echo } = options;
     const isCurrent = (): boolean => all.get(channel) === subscription;
-    link.ask({ type: 'channel.subscribe', channel, since, epoch, delivery, echo }).then(
+    ask({ type: 'channel.subscribe', channel, since, epoch, delivery, echo }).then(
       (answer) => {
         if (!isCurrent()) return;
         const { cursor, epoch: now } = answer;
@@ -72,7 +73,7 @@ export function createSubscriptions(
         if (!isCurrent() || !isConnected() || error instanceof ConnectionError) return; // the next connection asks
         const isPassing = error instanceof GatewayError && ruleOfCode(error.code) === 'after';
         if (subscription.isReady && isPassing)
-          return void timer(RETRY_MS, () => {
+          return void link.platform.timer(RETRY_MS, () => {
             if (isCurrent() && isConnected()) post(channel, subscription);
           });
         all.delete(channel);
@@ -83,7 +84,7 @@ export function createSubscriptions(
   }
 
   function leave(channel: string): Promise<unknown> {
-    return link.ask({ type: 'channel.unsubscribe', channel }).then(() => left.delete(channel));
+    return ask({ type: 'channel.unsubscribe', channel }).then(() => left.delete(channel));
   }
 
   return {
