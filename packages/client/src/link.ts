@@ -102,11 +102,6 @@ export function createLink(options: LinkOptions): Link {
       backoff: checkBackoff({ ...BACKOFF, ...options.backoff }),
       reconnect,
       maxAttempts,
-      handshakeMs: 15_000,
-      idleMs: 30_000,
-      pongMs: 10_000,
-      probeMs: 3_000,
-      stableMs: 60_000,
     },
     onFrame(frame) {
       if (outbox.answer(frame) || options.answer?.(frame)) return;

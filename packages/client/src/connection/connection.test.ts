@@ -45,11 +45,6 @@ function setUp(options: SetUp = {}) {
       backoff: BACKOFF,
       reconnect: true,
       maxAttempts: Number.POSITIVE_INFINITY,
-      handshakeMs: 15_000,
-      idleMs: 30_000,
-      pongMs: 10_000,
-      probeMs: 3_000,
-      stableMs: 60_000,
       ...options.terms,
     },
     platform: {

@@ -69,7 +69,7 @@ export function createConnection(options: ConnectionOptions): Connection {
       perform(effect);
       if (state !== step.state) break; // an input came in meanwhile: the rest belongs to a state that is gone
     }
-    arm(dueAt(state, terms));
+    arm(dueAt(state));
     const now = statusOf(state);
     if (now === status) return;
     status = now;

@@ -16,11 +16,6 @@ const TERMS: ConnectionTerms = {
   backoff: BACKOFF,
   reconnect: true,
   maxAttempts: Number.POSITIVE_INFINITY,
-  handshakeMs: 15_000,
-  idleMs: 30_000,
-  pongMs: 10_000,
-  probeMs: 3_000,
-  stableMs: 60_000,
 };
 
 /** One step at `now`, with even chance: the delays are the plain powers. */
@@ -76,7 +71,7 @@ function inputsOf(generation: number): ConnectionInput[] {
 }
 
 const kinds = (effects: readonly ConnectionEffect[]): string[] => effects.map((effect) => effect.type);
-const timerOf = ({ state }: ConnectionStep): number => dueAt(state, TERMS);
+const timerOf = ({ state }: ConnectionStep): number => dueAt(state);
 
 /** What the states and effects of any one step must have to do with each other. */
 function checkStep(before: ConnectionState, { state, effects }: ConnectionStep, now: number): void {
@@ -89,7 +84,7 @@ function checkStep(before: ConnectionState, { state, effects }: ConnectionStep, 
   expect(types.filter((type) => type === 'dial').length).toBe(moved && state.phase === 'dialing' ? 1 : 0);
   expect(types.filter((type) => type === 'ended').length).toBe(moved && state.phase === 'ended' ? 1 : 0);
   if (moved && (state.phase === 'waiting' || state.phase === 'ended')) expect(types[0]).toBe('hangUp');
-  expect(dueAt(state, TERMS) < Number.MAX_VALUE).toBe(state.phase !== 'idle' && state.phase !== 'ended');
+  expect(dueAt(state) < Number.MAX_VALUE).toBe(state.phase !== 'idle' && state.phase !== 'ended');
   if (state === before && state.phase === 'ended') expect(effects).toEqual([]);
   if (state.phase === 'waiting' && moved) expect(state.until).toBeGreaterThanOrEqual(now);
 }
@@ -351,7 +346,7 @@ function dueBy(state: ConnectionState): number | null {
     case 'waiting':
       return state.until;
     case 'open':
-      return state.pongBy ?? state.heardAt + TERMS.idleMs;
+      return state.pongBy ?? state.heardAt + 30_000;
     case 'idle':
     case 'ended':
       return null;
@@ -416,7 +411,7 @@ function live(seed: number): void {
     const latest = dueBy(state);
     expect(running, 'a life that is over').toBe(latest !== null);
     if (latest === null) expect(socket).toBeNull();
-    else expect(dueAt(state, terms), `no timer in ${state.phase}`).toBe(latest);
+    else expect(dueAt(state), `no timer in ${state.phase}`).toBe(latest);
     if (state.phase === 'dialing' || state.phase === 'waiting') {
       expect(state.attempt).toBeLessThanOrEqual(terms.maxAttempts);
       if (!terms.reconnect) expect(state.attempt).toBe(0);

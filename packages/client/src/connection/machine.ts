@@ -12,17 +12,18 @@ export interface ConnectionTerms {
   readonly reconnect: boolean;
   /** Attempts after the first that fail in a row before it gives up. */
   readonly maxAttempts: number;
-  /** For the socket to open and the server to greet, in ms. */
-  readonly handshakeMs: number;
-  /** Silence after which the server is asked for a sign of life, in ms. */
-  readonly idleMs: number;
-  /** How long it may take to give one, in ms. */
-  readonly pongMs: number;
-  /** The same after a sleep or a change of network, in ms. */
-  readonly probeMs: number;
-  /** A connection that lasted this long starts the count of attempts anew, in ms. */
-  readonly stableMs: number;
 }
+
+/** For the socket to open and the server to greet, in ms. */
+const HANDSHAKE_MS = 15_000;
+/** Silence after which the server is asked for a sign of life, in ms. */
+const IDLE_MS = 30_000;
+/** How long it may take to give one, in ms. */
+const PONG_MS = 10_000;
+/** The same after a sleep or a change of network, in ms. */
+const PROBE_MS = 3_000;
+/** A connection that lasted this long starts the count of attempts anew, in ms. */
+const STABLE_MS = 60_000;
 
 export type ConnectionState =
   | { readonly phase: 'idle'; readonly generation: number }
@@ -96,7 +97,7 @@ export function stepConnection(
   input: ConnectionInput,
   env: ConnectionEnv,
 ): ConnectionStep {
-  const { now, terms } = env;
+  const { now } = env;
   const same: ConnectionStep = to(state);
   if ('generation' in input && input.generation !== state.generation) return same;
   const isDead = state.phase === 'idle' || state.phase === 'ended';
@@ -123,7 +124,7 @@ export function stepConnection(
       if (state.phase !== 'open') return same;
       // What was asked before a sleep, or with a long limit, is asked again.
       const leftMs = (state.pongBy ?? now) - now;
-      return leftMs > 0 && leftMs <= terms.probeMs ? same : ask(state, now + terms.probeMs);
+      return leftMs > 0 && leftMs <= PROBE_MS ? same : ask(state, now + PROBE_MS);
     }
     case 'timer':
       return onTimer(state, env);
@@ -133,13 +134,13 @@ export function stepConnection(
 }
 
 /** When the machine wants its timer: a state that is alive has something to judge then. */
-export function dueAt(state: ConnectionState, { idleMs }: ConnectionTerms): number {
+export function dueAt(state: ConnectionState): number {
   if ('until' in state) return state.until;
-  return state.phase === 'open' ? (state.pongBy ?? state.heardAt + idleMs) : Number.MAX_VALUE;
+  return state.phase === 'open' ? (state.pongBy ?? state.heardAt + IDLE_MS) : Number.MAX_VALUE;
 }
 
-function dial({ generation }: ConnectionState, attempt: number, { now, terms }: ConnectionEnv): ConnectionStep {
-  const until = now + terms.handshakeMs;
+function dial({ generation }: ConnectionState, attempt: number, { now }: ConnectionEnv): ConnectionStep {
+  const until = now + HANDSHAKE_MS;
   return to({ phase: 'dialing', generation: generation + 1, attempt, opened: false, until }, { type: 'dial' });
 }
 
@@ -153,7 +154,7 @@ function retry(
   { now, random, terms }: ConnectionEnv,
   afterMs?: number,
 ): ConnectionStep {
-  const isStable = state.phase === 'open' && now - state.since >= terms.stableMs;
+  const isStable = state.phase === 'open' && now - state.since >= STABLE_MS;
   const attempt = isStable ? 0 : state.attempt;
   if (!terms.reconnect || attempt >= terms.maxAttempts) return end(state, reason);
   const until = now + (afterMs ?? backoffDelay(terms.backoff, attempt, random));
@@ -166,9 +167,9 @@ function ask(state: Open, pongBy: number): ConnectionStep {
 }
 
 function onTimer(state: ConnectionState, env: ConnectionEnv): ConnectionStep {
-  const { now, terms } = env;
-  if (state.phase === 'idle' || state.phase === 'ended' || now < dueAt(state, terms)) return to(state);
+  const { now } = env;
+  if (state.phase === 'idle' || state.phase === 'ended' || now < dueAt(state)) return to(state);
   if (state.phase === 'waiting') return dial(state, state.attempt, env);
-  if (state.phase === 'open' && state.pongBy === null) return ask(state, now + terms.pongMs);
+  if (state.phase === 'open' && state.pongBy === null) return ask(state, now + PONG_MS);
   return retry(state, 'The server did not answer.', env);
 }
