@@ -187,9 +187,8 @@ export class GatewayClient {
    */
   async leave(): Promise<void> {
     if (this.state === 'connected') {
-      const id = this.#link.platform.id();
-      const stop = this.#link.platform.timer(LEAVE_MS, () => this.#link.answer({ request_id: id })); // silence is one
-      await this.#link.request({ type: 'leave' }, false, id).catch(() => {}); // gone is gone
+      const stop = this.#link.platform.timer(LEAVE_MS, () => this.disconnect());
+      await this.#link.request({ type: 'leave' }, false).catch(() => {}); // gone is gone
       stop();
     }
     this.disconnect();

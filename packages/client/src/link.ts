@@ -56,8 +56,6 @@ export interface Link {
   send(text: string): boolean;
   /** A request of the application, which waits for a connection. Rejects with the reason of the end after it. */
   request(frame: object, repeatable?: boolean, id?: string): Promise<Frame>;
-  /** Whether the frame was the answer to a request. */
-  answer(frame: Frame): boolean;
   /** The server has taken the greeting; again while connected: what was asked before is asked anew. */
   greeted(): void;
   /** Calls what the application gave: what it throws is reported. */
@@ -182,7 +180,6 @@ export function createLink(options: LinkOptions): Link {
       if (end) throw end;
       return outbox.add({ id, frame, repeatable });
     },
-    answer: outbox.answer,
     greeted() {
       if (isConnected()) {
         change(false);

@@ -63,7 +63,7 @@ export function createConnection(options: ConnectionOptions): Connection {
   let status: ConnectionStatus = 'disconnected';
 
   function input(event: ConnectionInput): void {
-    const step = stepConnection(state, event, { now: platform.now(), random: platform.random(), terms });
+    const step = stepConnection(state, event, { now: platform.now(), random: platform.random(), ...terms });
     state = step.state;
     for (const effect of step.effects) {
       perform(effect);

@@ -25,7 +25,7 @@ function at(
   input: ConnectionInput,
   terms: Partial<ConnectionTerms> = {},
 ): ConnectionStep {
-  return stepConnection(Object.freeze(state), input, { now, random: 0.5, terms: { ...TERMS, ...terms } });
+  return stepConnection(Object.freeze(state), input, { now, random: 0.5, ...TERMS, ...terms });
 }
 
 const IDLE = INITIAL;
@@ -379,7 +379,7 @@ function live(seed: number): void {
     const input: ConnectionInput =
       due !== null && now >= due ? { type: 'timer' } : (random.pick(inputs) ?? { type: 'timer' });
     if (input.type === 'closed' && input.generation === socket) socket = null;
-    const step = stepConnection(Object.freeze(state), input, { now, random: random.next(), terms });
+    const step = stepConnection(Object.freeze(state), input, { now, random: random.next(), ...terms });
     checkStep(state, step, now);
     for (const effect of step.effects) {
       switch (effect.type) {

@@ -79,11 +79,10 @@ export type ConnectionEffect =
   /** It is over. Without a reason: because it was asked to. */
   | { readonly type: 'ended'; readonly reason: Reason | null };
 
-export interface ConnectionEnv {
+export interface ConnectionEnv extends ConnectionTerms {
   readonly now: number;
   /** 0 to 1. */
   readonly random: number;
-  readonly terms: ConnectionTerms;
 }
 
 export type ConnectionStep = Step<ConnectionState, ConnectionEffect>;
@@ -151,13 +150,13 @@ function end({ generation }: ConnectionState, reason: Reason | null): Connection
 function retry(
   state: Live,
   reason: Reason,
-  { now, random, terms }: ConnectionEnv,
+  { now, random, reconnect, maxAttempts, backoff }: ConnectionEnv,
   afterMs?: number,
 ): ConnectionStep {
   const isStable = state.phase === 'open' && now - state.since >= STABLE_MS;
   const attempt = isStable ? 0 : state.attempt;
-  if (!terms.reconnect || attempt >= terms.maxAttempts) return end(state, reason);
-  const until = now + (afterMs ?? backoffDelay(terms.backoff, attempt, random));
+  if (!reconnect || attempt >= maxAttempts) return end(state, reason);
+  const until = now + (afterMs ?? backoffDelay(backoff, attempt, random));
   return to({ phase: 'waiting', generation: state.generation, attempt: attempt + 1, until }, HANG_UP);
 }
 

@@ -50,9 +50,9 @@ export function createOutbox(options: {
 
   function post(id: string, waiting: Waiting): void {
     const { text } = waiting;
-    const maxBytes = options.maxBytes();
+    const maxBytes = options.maxBytes() ?? Number.MAX_VALUE;
     const bytes = new TextEncoder().encode(text).length;
-    if (maxBytes !== undefined && bytes > maxBytes) {
+    if (bytes > maxBytes) {
       const message = `A frame has at most ${maxBytes} bytes, not ${bytes}.`;
       fail(id, errorOf({ code: 'too_large', message }));
     } else waiting.sent = options.send(text);
