@@ -56,7 +56,9 @@ export interface Link {
   send(text: string): boolean;
   /** A request of the application, which waits for a connection. Rejects with the reason of the end after it. */
   request(frame: object, repeatable?: boolean, id?: string): Promise<Frame>;
-  /** The server has taken the greeting; again while connected: what was asked before is asked anew. */
+  /** As if the connection were new (or gone): what was asked before is asked anew. */
+  change(isNew: boolean): void;
+  /** The server has taken the greeting. */
   greeted(): void;
   /** Calls what the application gave: what it throws is reported. */
   call(callback: () => void): void;
@@ -180,11 +182,8 @@ export function createLink(options: LinkOptions): Link {
       if (end) throw end;
       return outbox.add({ id, frame, repeatable });
     },
+    change,
     greeted() {
-      if (isConnected()) {
-        change(false);
-        return change(true);
-      }
       connection.greeted();
       settle(null);
     },

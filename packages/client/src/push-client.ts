@@ -275,7 +275,9 @@ export class PushClient {
     switch (frame.type) {
       case 'authenticated':
         this.#clientId = frame.client_id;
-        return this.#link.greeted();
+        if (!this.isConnected) return this.#link.greeted();
+        this.#link.change(false); // the transport is another one: what was asked over the old one is asked anew
+        return this.#link.change(true);
       case 'channel_message': {
         const { channel, sequence } = frame;
         if (this.#subscriptions.isLeft(channel)) return;

@@ -210,6 +210,6 @@ export function createConnection(options: ConnectionOptions): Connection {
 
 function statusOf({ phase, attempt }: ConnectionState & { readonly attempt?: number }): ConnectionStatus {
   if (phase === 'open') return 'connected';
-  if (phase === 'idle' || phase === 'ended') return 'disconnected';
-  return attempt === 0 ? 'connecting' : 'reconnecting';
+  if (attempt === undefined) return 'disconnected';
+  return attempt ? 'reconnecting' : 'connecting';
 }

@@ -99,7 +99,7 @@ export function stepConnection(
   const { now } = env;
   const same: ConnectionStep = to(state);
   if ('generation' in input && input.generation !== state.generation) return same;
-  const isDead = state.phase === 'idle' || state.phase === 'ended';
+  const isDead = !('attempt' in state);
   switch (input.type) {
     case 'connect':
       return isDead ? dial(state, 0, env) : same;
@@ -167,7 +167,7 @@ function ask(state: Open, pongBy: number): ConnectionStep {
 
 function onTimer(state: ConnectionState, env: ConnectionEnv): ConnectionStep {
   const { now } = env;
-  if (state.phase === 'idle' || state.phase === 'ended' || now < dueAt(state)) return to(state);
+  if (!('attempt' in state) || now < dueAt(state)) return to(state);
   if (state.phase === 'waiting') return dial(state, state.attempt, env);
   if (state.phase === 'open' && state.pongBy === null) return ask(state, now + PONG_MS);
   return retry(state, 'The server did not answer.', env);
