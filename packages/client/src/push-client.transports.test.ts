@@ -324,6 +324,20 @@ describe('polling', () => {
     expect(of('messages').length).toBeLessThan(20);
   });
 
+  it('P-10 ends for good when its answer says that another took over, after its messages', async () => {
+    const { client, clock, ends, poll, last, of } = setUpPush();
+    await poll();
+    const shown: unknown[] = [];
+    client.on('channel_message', ({ data }) => shown.push(data));
+    await last('messages').answer({ ...batch([message(1)]), taken_over: true });
+    await clock.advance(120_000);
+    expect(shown).toEqual([1]);
+    expect(client.state).toBe('disconnected');
+    expect(of('messages')).toHaveLength(1);
+    expect(ends).toHaveLength(1);
+    await expect(client.waitClosed()).rejects.toMatchObject({ code: 'taken_over' });
+  });
+
   it('gives a poll up that was swallowed, and polls again', async () => {
     const { clock, poll, last, of } = setUpPush();
     await poll();

@@ -9,7 +9,7 @@ import {
   INITIAL,
   stepConnection,
 } from './machine.ts';
-import type { Platform, SocketLike } from './platform.ts';
+import { hangUp, type Platform, type SocketLike } from './platform.ts';
 import { ruleOfClose } from './retry.ts';
 import type { Reason, Tokens } from './tokens.ts';
 
@@ -85,7 +85,9 @@ export function createConnection(options: ConnectionOptions): Connection {
       case 'ping':
         return write({ type: 'ping' });
       case 'hangUp':
-        return hangUp();
+        hangUp(socket);
+        socket = null;
+        return;
       case 'ended':
         stopTimer();
         dueNext = Number.MAX_VALUE;
@@ -167,17 +169,6 @@ export function createConnection(options: ConnectionOptions): Connection {
 
   function write(frame: object): void {
     socket?.send(JSON.stringify(frame));
-  }
-
-  /** Nothing of the old socket is heard any more, not even its end: half-open ones may take minutes for that. */
-  function hangUp(): void {
-    const old = socket;
-    socket = null;
-    if (!old) return;
-    old.onopen = null;
-    old.onmessage = null;
-    old.onclose = null;
-    old.close(1000);
   }
 
   return {

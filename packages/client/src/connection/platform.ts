@@ -15,6 +15,15 @@ export interface SocketLike {
   close(code?: number, reason?: string): void;
 }
 
+/** Nothing of it is heard any more, not even its end: half-open ones may take minutes for that. */
+export function hangUp(socket: SocketLike | null): void {
+  if (!socket) return;
+  socket.onopen = null;
+  socket.onmessage = null;
+  socket.onclose = null;
+  socket.close(1000);
+}
+
 /** What a client needs of the world: time, chance and sockets. Tests bring their own. */
 export interface Platform {
   /** Unix milliseconds. */

@@ -8,6 +8,7 @@ const WAITING = 1_000;
 const UNREAD = 10_000;
 /** An iterator was left with the message: it is neither handled nor failed, and comes again. */
 const LEFT = Symbol();
+const FAILED = Symbol();
 
 /**
  * Messages on their way to their handlers: each shown once, in the order in which they came, without waiting for the one
@@ -75,12 +76,19 @@ export function createInbox({ settle, report }: InboxOptions): Inbox {
 
   async function handle(message: PushMessage, box: Box, listening: readonly MessageHandler[]): Promise<void> {
     const { eventId } = message;
-    const results = await Promise.allSettled(listening.map(async (handler) => handler(message)));
+    const results = await Promise.all(
+      listening.map(async (handler) => {
+        try {
+          return await handler(message);
+        } catch (error) {
+          report(error);
+          return FAILED;
+        }
+      }),
+    );
     box.open.delete(eventId);
-    const failures = results.filter((result) => result.status === 'rejected');
-    for (const { reason } of failures) report(reason);
-    if (failures.length > 0) return settle(message, false);
-    if (results.some((result) => result.status === 'fulfilled' && result.value === LEFT)) return;
+    if (results.includes(FAILED)) return settle(message, false);
+    if (results.includes(LEFT)) return;
     box.handled.add(eventId);
     for (const oldest of box.handled) {
       if (box.handled.size <= REMEMBERED) break;

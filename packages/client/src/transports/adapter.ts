@@ -1,5 +1,5 @@
 import type { SocketLike } from '../connection/platform.ts';
-import type { PushTransport } from './transport.ts';
+import { closeOf, type PushTransport } from './transport.ts';
 
 /** Transports that are being left: the same one is connected again when that is done. */
 const leaving = new WeakMap<PushTransport, Promise<unknown>>();
@@ -25,8 +25,7 @@ export function socketOf(transport: PushTransport): SocketLike {
   function fail(error: unknown): void {
     if (isOver) return;
     socket.close();
-    const code = error instanceof Error && 'code' in error ? Number(error.code) : 0;
-    socket.onclose?.({ code: code || 1006, reason: error instanceof Error ? error.message : String(error) });
+    socket.onclose?.(closeOf(error));
   }
 
   async function run(): Promise<void> {

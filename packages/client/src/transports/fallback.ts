@@ -1,4 +1,4 @@
-import type { Platform, SocketLike } from '../connection/platform.ts';
+import { hangUp, type Platform, type SocketLike } from '../connection/platform.ts';
 import type { HttpSocket } from './http.ts';
 
 /** A WebSocket that has not greeted by then has polling beside it, in ms. */
@@ -49,7 +49,7 @@ export function dialWithFallback(options: FallbackOptions): SocketLike {
       stopFallback();
       stopTrial();
       stopProbe();
-      for (const each of [trial, poll, active]) drop(each);
+      for (const each of [trial, poll, active]) hangUp(each);
     },
   };
 
@@ -73,7 +73,7 @@ export function dialWithFallback(options: FallbackOptions): SocketLike {
     }
     const failed = (close: Close): void => {
       stopTrial();
-      drop(dialed);
+      hangUp(dialed);
       trial = null;
       if (pollEnd) end(pollEnd);
       else if (!poll && close.code >= 4000)
@@ -102,7 +102,7 @@ export function dialWithFallback(options: FallbackOptions): SocketLike {
     dialed.onmessage = (message) => {
       // Subscriptions are done in turn: the answer to what came after them means that it has them all.
       if (left && String(message.data).startsWith('{"type":"pong"')) {
-        drop(left);
+        hangUp(left);
         left = poll = null;
       }
       socket.onmessage?.(message);
@@ -121,7 +121,7 @@ export function dialWithFallback(options: FallbackOptions): SocketLike {
     stopFallback();
     const dialed = options.dialPolling();
     const failed = (close: Close): void => {
-      drop(dialed);
+      hangUp(dialed);
       if (trial && !active) pollEnd = close;
       else end(close);
     };
@@ -150,15 +150,6 @@ export function dialWithFallback(options: FallbackOptions): SocketLike {
   stopFallback = platform.timer(FALLBACK_MS, startPoll);
   tryWebSocket();
   return socket;
-}
-
-/** Nothing of it is heard any more. */
-function drop(socket: SocketLike | null): void {
-  if (!socket) return;
-  socket.onopen = null;
-  socket.onmessage = null;
-  socket.onclose = null;
-  socket.close(1000);
 }
 
 /** Before the greeting there are no messages, whose data might say the same. */

@@ -1,6 +1,6 @@
 import { type Platform, type SocketLike, systemPlatform } from '../connection/platform.ts';
 import { errorOf, GatewayError } from '../errors.ts';
-import type { PushFrame } from './transport.ts';
+import { CloseError, closeOf, type PushFrame } from './transport.ts';
 
 /** For one request, in ms: a proxy may swallow it. */
 const REQUEST_MS = 15_000;
@@ -39,10 +39,10 @@ export interface HttpRequest<T> {
   readonly path: string;
   /** Posted; without one the path is got. */
   readonly body?: object | undefined;
-  /** For the answer, and for each part of it that `read` calls `alive` for, in ms. */
-  readonly ms: number;
-  /** Takes the answer. */
-  read(response: Response, alive: () => void): Promise<T>;
+  /** For the answer, and for each part of it that `read` calls `alive` for, in ms. Default 15,000. */
+  readonly ms?: number;
+  /** Takes the answer. Default: its JSON. */
+  readonly read?: (response: Response, alive: () => void) => Promise<T>;
 }
 
 /** What is listened to. */
@@ -69,7 +69,7 @@ export interface HttpSocket extends SocketLike {
 export function dialHttp(options: HttpTransportOptions, round: (line: Line) => Promise<void>): HttpSocket {
   const { url, fetch: ask = fetch, platform = systemPlatform } = options;
   const [address = '', query] = url.split('?');
-  const base = address.replace(/^ws/i, 'http').replace(/\/+$/, '').replace(/\/ws$/, '');
+  const base = address.replace(/^ws/i, 'http').replace(/(\/ws)?\/*$/, '/api/push/');
   const underWay = new Set<AbortController>();
   const lanes: Promise<void>[] = [];
   let acks = 0;
@@ -83,7 +83,7 @@ export function dialHttp(options: HttpTransportOptions, round: (line: Line) => P
     onerror: null,
     send(text) {
       const frame: PushFrame = JSON.parse(text);
-      const lane = String(frame.type).startsWith('message_') ? (acks++ % ACK_LANES) + 1 : 0;
+      const lane = /^message_/.test(String(frame.type)) ? (acks++ % ACK_LANES) + 1 : 0;
       const taken = Promise.resolve(lanes[lane]).then(() => take(frame));
       lanes[lane] = taken;
       if (frame.type === 'channel.subscribe') subscribed = taken;
@@ -94,7 +94,7 @@ export function dialHttp(options: HttpTransportOptions, round: (line: Line) => P
     },
     close() {
       socket.rest();
-      if (line.pollToken) post('poll/deregister', {}).catch(() => {}); // gone is gone
+      if (line.pollToken) post('deregister', {}).catch(() => {}); // gone is gone
       line.pollToken = '';
     },
   };
@@ -105,13 +105,13 @@ export function dialHttp(options: HttpTransportOptions, round: (line: Line) => P
       isHeard = true;
       say(frame);
     },
-    async ask({ path, body, ms, read }) {
+    async ask({ path, body, ms = REQUEST_MS, read = (response) => response.json() }) {
       const abort = new AbortController();
       const arm = (): (() => void) => platform.timer(ms, () => abort.abort());
       let stopTimer = arm();
       underWay.add(abort);
       try {
-        const response = await ask(`${base}/api/push/${path}`, {
+        const response = await ask(base + path, {
           signal: abort.signal,
           ...(body && {
             method: 'POST',
@@ -132,8 +132,8 @@ export function dialHttp(options: HttpTransportOptions, round: (line: Line) => P
     pause: (ms) => new Promise((resolve) => void platform.timer(ms, resolve)),
   };
 
-  function post(path: string, body: object | undefined): Promise<PushFrame> {
-    return line.ask({ path, body, ms: REQUEST_MS, read: (response) => response.json() });
+  function post(path: string, body?: object): Promise<PushFrame> {
+    return line.ask({ path: `poll/${path}`, body });
   }
 
   function say(frame: PushFrame): void {
@@ -145,22 +145,17 @@ export function dialHttp(options: HttpTransportOptions, round: (line: Line) => P
     if (isOver) return;
     line.pollToken = '';
     socket.rest();
-    socket.onclose?.({ code: 1006, reason: String(error) });
+    socket.onclose?.(closeOf(error));
   }
 
   async function listen(): Promise<void> {
     for (let quick = 0; !isOver; ) {
       const begun = platform.now();
-      let error: unknown;
       isHeard = false;
       await subscribed; // a subscription under way ends the poll that does not have it
-      try {
-        if (!isOver) await round(line);
-      } catch (thrown) {
-        error = thrown;
-      }
+      const failure = isOver || (await round(line).catch((error: unknown) => ({ error })));
       quick = isHeard || platform.now() - begun >= QUICK_MS ? 0 : quick + 1;
-      if (error && (isGone(error) || quick >= FAILURES)) return fail(error);
+      if (typeof failure === 'object' && (isGone(failure.error) || quick >= FAILURES)) return fail(failure.error);
       if (quick > 1) await line.pause(Math.min(MAX_PAUSE_MS, PAUSE_MS * 2 ** (quick - 2)));
     }
   }
@@ -169,7 +164,7 @@ export function dialHttp(options: HttpTransportOptions, round: (line: Line) => P
     const { channel, event_id } = frame;
     if (type === 'auth') {
       const auth_token = frame.token ?? new URLSearchParams(query).get('token') ?? undefined;
-      const { client_id, poll_token } = await post('poll/register', {
+      const { client_id, poll_token } = await post('register', {
         client_id: frame.client_id,
         auth_token,
       });
@@ -179,12 +174,12 @@ export function dialHttp(options: HttpTransportOptions, round: (line: Line) => P
     if (type === 'presence.query') {
       const asked = new URLSearchParams({ poll_token: line.pollToken });
       if (channel) asked.set('channel', String(channel));
-      const { presence } = await post(`poll/presence?${asked}`, undefined);
+      const { presence } = await post(`presence?${asked}`);
       return { type: 'presence.list', channel, presence, clients: presence };
     }
     const route = ROUTES[String(type)];
     if (!route) throw errorOf({ code: 'wrong_door', message: `"${type}" needs a WebSocket.` });
-    return { channel, event_id, ...(await post(`poll/${route[0]}`, frame)), type: route[1] };
+    return { channel, event_id, ...(await post(route[0], frame)), type: route[1] };
   }
 
   async function take({ request_id, ...frame }: PushFrame): Promise<void> {
@@ -203,7 +198,10 @@ export function dialHttp(options: HttpTransportOptions, round: (line: Line) => P
   return socket;
 }
 
-/** The poll token is not known any more, or the server is about to end: what was asked is asked anew. */
+/** The poll token is not known any more, or the server is about to end: what was asked is asked anew. Or it is taken over. */
 function isGone(error: unknown): boolean {
-  return error instanceof GatewayError && /^(unauthorized|draining)$/.test(error.code);
+  return (
+    error instanceof CloseError ||
+    (error instanceof GatewayError && /^(unauthorized|draining)$/.test(error.code))
+  );
 }

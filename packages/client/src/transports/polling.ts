@@ -1,5 +1,5 @@
 import { dialHttp, type HttpSocket, type HttpTransportOptions } from './http.ts';
-import { type PushFrame, type PushTransport, transportOf } from './transport.ts';
+import { CloseError, type PushFrame, type PushTransport, transportOf } from './transport.ts';
 
 /** How long a poll waits at the gateway, in seconds, and how much longer for its answer, in ms. */
 const POLL_S = 25;
@@ -10,18 +10,20 @@ interface Batch {
   readonly cursor: string;
   /** In seconds. */
   readonly poll_interval_hint?: number;
+  /** Another attachment has the consumers now. */
+  readonly taken_over?: boolean;
 }
 
 export function dialPolling(options: HttpTransportOptions): HttpSocket {
   return dialHttp(options, async (line) => {
-    const { messages, cursor, poll_interval_hint } = await line.ask({
+    const { messages, cursor, poll_interval_hint, taken_over } = await line.ask<Batch>({
       path: 'poll/messages',
       body: { timeout: POLL_S, cursor: line.cursor },
       ms: POLL_S * 1_000 + ANSWER_MS,
-      read: (response): Promise<Batch> => response.json(),
     });
     for (const message of messages) line.push(message);
     line.cursor = cursor;
+    if (taken_over) throw new CloseError(4409, 'taken_over');
     if (poll_interval_hint) await line.pause(poll_interval_hint * 1_000);
   });
 }

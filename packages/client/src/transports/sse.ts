@@ -12,15 +12,14 @@ function dialSse(options: HttpTransportOptions): HttpSocket {
       path: `sse?${query}`,
       ms: SILENCE_MS,
       async read({ body }, alive) {
-        const decoder = new TextDecoder();
-        const bytes = body?.getReader();
+        const text = body?.pipeThrough(new TextDecoderStream()).getReader();
         let rest = '';
         for (;;) {
-          const chunk = await bytes?.read();
+          const chunk = await text?.read();
           if (!chunk || chunk.done) return;
           alive();
           // A gateway ends every line by LF alone (R-2), and a position may come without a frame.
-          const blocks = (rest + decoder.decode(chunk.value, { stream: true })).split('\n\n');
+          const blocks = (rest + chunk.value).split('\n\n');
           rest = blocks.pop() ?? '';
           for (const block of blocks) {
             const data = /^data: (.*)/m.exec(block)?.[1];

@@ -31,6 +31,12 @@ export class CloseError extends Error {
   }
 }
 
+/** How a socket says that it ended with an error. */
+export function closeOf(error: unknown): { readonly code: number; readonly reason: string } {
+  if (!(error instanceof Error)) return { code: 1006, reason: String(error) };
+  return { code: ('code' in error && Number(error.code)) || 1006, reason: error.message };
+}
+
 /** Frames that came and were not received: with more the connection is over. */
 const UNREAD_FRAMES = 10_000;
 
