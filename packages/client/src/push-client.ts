@@ -115,7 +115,8 @@ export class PushClient {
     this.#inbox = createInbox({
       settle: ({ channel, eventId }, isHandled) => {
         const type = isHandled ? 'message_ack' : 'message_nack';
-        if (this.#subscriptions.isAcked(channel)) this.#link.send(JSON.stringify({ type, channel, event_id: eventId }));
+        if (this.#subscriptions.isAcked(channel))
+          this.#link.send(JSON.stringify({ type, channel, event_id: eventId }));
       },
       report: this.#link.report,
     });
@@ -170,12 +171,9 @@ export class PushClient {
    */
   on<T extends keyof PushEvents>(type: T, handler: (event: PushEvents[T]) => unknown): () => void;
   on<T extends keyof PushEvents>(type: T): AsyncIterableIterator<PushEvents[T]>;
-  on(type: string, handler?: (event: never) => unknown): unknown {
-    const isMessage = type === 'channel_message';
-    if (!handler) return isMessage ? this.#inbox.read() : this.#events.read(type);
-    return isMessage
-      ? this.#inbox.listen(null, handler as MessageHandler)
-      : this.#events.on(type, handler);
+  on(type: string, handler?: MessageHandler): unknown {
+    const source = type === 'channel_message' ? this.#inbox : this.#events;
+    return handler ? source.on(type, handler) : source.read(type);
   }
 
   /**

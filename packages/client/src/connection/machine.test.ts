@@ -114,14 +114,7 @@ describe('every phase', () => {
     const step = at(100_000, state, { type: 'disconnect' });
     expect(['idle', 'ended']).toContain(step.state.phase);
     const alive = state.phase !== 'idle' && state.phase !== 'ended';
-    expect(step.effects).toEqual(
-      alive
-        ? [
-            { type: 'hangUp' },
-            { type: 'ended', reason: null },
-          ]
-        : [],
-    );
+    expect(step.effects).toEqual(alive ? [{ type: 'hangUp' }, { type: 'ended', reason: null }] : []);
     expect(at(100_000, step.state, { type: 'disconnect' }).effects).toEqual([]);
   });
 
@@ -147,9 +140,7 @@ describe('a connection that is made', () => {
       opened: false,
       until: 16_000,
     });
-    expect(step.effects).toEqual([
-      { type: 'dial' },
-    ]);
+    expect(step.effects).toEqual([{ type: 'dial' }]);
     step = at(1_100, step.state, { type: 'opened', generation: 1 });
     expect(step.effects).toEqual([{ type: 'greet' }]);
     step = at(1_200, step.state, { type: 'greeted', generation: 1 });
@@ -190,9 +181,7 @@ describe('a connection that is lost', () => {
       attempt: attempt + 1,
       until: 100_000 + delay,
     });
-    expect(effects).toEqual([
-      { type: 'hangUp' },
-    ]);
+    expect(effects).toEqual([{ type: 'hangUp' }]);
   });
 
   it('waits as long as the server said, also longer than the maximum, also not at all', () => {
@@ -226,10 +215,7 @@ describe('a connection that is lost', () => {
     for (const state of [DIALING, GREETING, OPEN, ASKED]) {
       expect(at(100_000, state, { ...closed, final: true })).toEqual({
         state: { phase: 'ended', generation: 5 },
-        effects: [
-          { type: 'hangUp' },
-          { type: 'ended', reason: 'gone' },
-        ],
+        effects: [{ type: 'hangUp' }, { type: 'ended', reason: 'gone' }],
       });
     }
   });
@@ -278,9 +264,7 @@ describe('a connection that is silent', () => {
     });
     expect(at(130_000, OPEN, { type: 'timer' })).toEqual({
       state: { ...OPEN, pongBy: 140_000 },
-      effects: [
-        { type: 'ping' },
-      ],
+      effects: [{ type: 'ping' }],
     });
   });
 
@@ -314,9 +298,7 @@ describe('a nudge', () => {
 
   it('asks what is open, once, and gives it 3 s', () => {
     const asked = at(101_000, OPEN, { type: 'nudge' });
-    expect(asked.effects).toEqual([
-      { type: 'ping' },
-    ]);
+    expect(asked.effects).toEqual([{ type: 'ping' }]);
     expect(at(101_500, asked.state, { type: 'nudge' })).toEqual({ state: asked.state, effects: [] });
     expect(at(104_000, asked.state, { type: 'timer' }).state.phase).toBe('waiting');
   });

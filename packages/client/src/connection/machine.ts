@@ -140,7 +140,10 @@ export function dueAt(state: ConnectionState): number {
 
 function dial({ generation }: ConnectionState, attempt: number, { now }: ConnectionEnv): ConnectionStep {
   const until = now + HANDSHAKE_MS;
-  return to({ phase: 'dialing', generation: generation + 1, attempt, opened: false, until }, { type: 'dial' });
+  return to(
+    { phase: 'dialing', generation: generation + 1, attempt, opened: false, until },
+    { type: 'dial' },
+  );
 }
 
 function end({ generation }: ConnectionState, reason: Reason | null): ConnectionStep {

@@ -46,9 +46,9 @@ export const NEW_STREAM: StreamState = {
 function reset(
   { cursor }: StreamState,
   received: number,
-  why: Pick<SnapshotFrame, 'reason'> | { readonly reason: 'session' | 'gap' },
+  why: SnapshotFrame | { readonly reason: 'session' | 'gap' },
 ): StreamEffect {
-  const snapshot = 'state' in why ? (why as SnapshotFrame) : null;
+  const snapshot = 'state' in why ? why : null;
   return { type: 'reset', reason: why.reason, snapshot, expected: cursor + 1, received };
 }
 

@@ -16,10 +16,12 @@ const FAILED = Symbol();
  * for waits, at most 1,000 of a channel; what comes then is not taken, which is reported: with acks it comes again.
  */
 export interface Inbox {
-  /** Adds a handler of a channel, or (`null`) of all. Returns its remover. */
-  listen(channel: string | null, handler: MessageHandler): () => void;
+  /** Adds a handler of a channel. Returns its remover. */
+  listen(channel: string, handler: MessageHandler): () => void;
   /** Whether a handler of this very channel is there. */
   hears(channel: string): boolean;
+  /** Adds a handler of all channels. */
+  on(type: string, handler: MessageHandler): () => void;
   /** The messages of all channels; one counts as handled when the next is asked for. */
   read(): AsyncIterableIterator<PushMessage>;
   take(message: PushMessage): void;
@@ -106,6 +108,7 @@ export function createInbox({ settle, report }: InboxOptions): Inbox {
 
   return {
     listen,
+    on: (_, handler) => listen(null, handler),
     hears: (of) => [...handlers].some(({ channel }) => channel === of),
     read() {
       const held = new Map<PushMessage, (result?: symbol) => void>();

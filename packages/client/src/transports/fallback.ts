@@ -36,9 +36,9 @@ export function dialWithFallback(options: FallbackOptions): SocketLike {
   let poll: HttpSocket | null = null;
   /** How polling failed while a WebSocket was still being tried. */
   let pollEnd: Close | null = null;
-  let stopFallback = (): void => {};
+  /** The timer of the fallback, and then of the next try. */
+  let stopNext = (): void => {};
   let stopTrial = (): void => {};
-  let stopProbe = (): void => {};
   const socket: SocketLike = {
     onopen: null,
     onmessage: null,
@@ -46,9 +46,8 @@ export function dialWithFallback(options: FallbackOptions): SocketLike {
     onerror: null,
     send: (data) => active?.send(data),
     close() {
-      stopFallback();
+      stopNext();
       stopTrial();
-      stopProbe();
       for (const each of [trial, poll, active]) hangUp(each);
     },
   };
@@ -92,9 +91,8 @@ export function dialWithFallback(options: FallbackOptions): SocketLike {
   }
 
   function moveTo(dialed: SocketLike, greeted: Message): void {
-    stopFallback();
+    stopNext();
     stopTrial();
-    stopProbe();
     let left = poll;
     const movedAt = left ? platform.now() : Number.NEGATIVE_INFINITY;
     active = dialed;
@@ -118,7 +116,7 @@ export function dialWithFallback(options: FallbackOptions): SocketLike {
   }
 
   function startPoll(): void {
-    stopFallback();
+    stopNext();
     const dialed = options.dialPolling();
     const failed = (close: Close): void => {
       hangUp(dialed);
@@ -141,13 +139,13 @@ export function dialWithFallback(options: FallbackOptions): SocketLike {
   }
 
   function probe(): void {
-    stopProbe = platform.timer(options.probeMs, () => {
+    stopNext = platform.timer(options.probeMs, () => {
       probe();
       tryWebSocket();
     });
   }
 
-  stopFallback = platform.timer(FALLBACK_MS, startPoll);
+  stopNext = platform.timer(FALLBACK_MS, startPoll);
   tryWebSocket();
   return socket;
 }

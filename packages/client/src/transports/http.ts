@@ -14,16 +14,16 @@ const FAILURES = 4;
 /** Acks under way at once: they need no order. */
 const ACK_LANES = 4;
 
-/** The route of a frame, and the type of its answer. */
-const ROUTES: Readonly<Record<string, readonly [string, string] | null>> = {
+/** The type of a frame's answer; its route is the last word of its own type. */
+const ANSWERS: Readonly<Record<string, string | null>> = {
   __proto__: null,
-  'channel.subscribe': ['subscribe', 'channel.subscribed'],
-  'channel.unsubscribe': ['unsubscribe', 'channel.unsubscribed'],
-  'channel.publish': ['publish', 'channel.published'],
-  'presence.heartbeat': ['heartbeat', 'presence.heartbeat_ack'],
-  message_ack: ['ack', 'ack_received'],
-  message_nack: ['nack', 'nack_received'],
-  ping: ['heartbeat', 'pong'],
+  'channel.subscribe': 'channel.subscribed',
+  'channel.unsubscribe': 'channel.unsubscribed',
+  'channel.publish': 'channel.published',
+  'presence.heartbeat': 'presence.heartbeat_ack',
+  message_ack: 'ack_received',
+  message_nack: 'nack_received',
+  ping: 'pong',
 };
 
 export interface HttpTransportOptions {
@@ -83,7 +83,7 @@ export function dialHttp(options: HttpTransportOptions, round: (line: Line) => P
     onerror: null,
     send(text) {
       const frame: PushFrame = JSON.parse(text);
-      const lane = /^message_/.test(String(frame.type)) ? (acks++ % ACK_LANES) + 1 : 0;
+      const lane = String(frame.type).startsWith('message_') ? (acks++ % ACK_LANES) + 1 : 0;
       const taken = Promise.resolve(lanes[lane]).then(() => take(frame));
       lanes[lane] = taken;
       if (frame.type === 'channel.subscribe') subscribed = taken;
@@ -155,7 +155,8 @@ export function dialHttp(options: HttpTransportOptions, round: (line: Line) => P
       await subscribed; // a subscription under way ends the poll that does not have it
       const failure = isOver || (await round(line).catch((error: unknown) => ({ error })));
       quick = isHeard || platform.now() - begun >= QUICK_MS ? 0 : quick + 1;
-      if (typeof failure === 'object' && (isGone(failure.error) || quick >= FAILURES)) return fail(failure.error);
+      if (typeof failure === 'object' && (isGone(failure.error) || quick >= FAILURES))
+        return fail(failure.error);
       if (quick > 1) await line.pause(Math.min(MAX_PAUSE_MS, PAUSE_MS * 2 ** (quick - 2)));
     }
   }
@@ -177,9 +178,10 @@ export function dialHttp(options: HttpTransportOptions, round: (line: Line) => P
       const { presence } = await post(`presence?${asked}`);
       return { type: 'presence.list', channel, presence, clients: presence };
     }
-    const route = ROUTES[String(type)];
-    if (!route) throw errorOf({ code: 'wrong_door', message: `"${type}" needs a WebSocket.` });
-    return { channel, event_id, ...(await post(route[0], frame)), type: route[1] };
+    const answer = ANSWERS[String(type)];
+    if (!answer) throw errorOf({ code: 'wrong_door', message: `"${type}" needs a WebSocket.` });
+    const route = answer === 'pong' ? 'heartbeat' : String(type).replace(/^.*[._]/, '');
+    return { channel, event_id, ...(await post(route, frame)), type: answer };
   }
 
   async function take({ request_id, ...frame }: PushFrame): Promise<void> {
