@@ -45,7 +45,8 @@ export function createEvents(call: (callback: () => void) => void, earlyType?: s
       return add({ type, listener });
     },
     read<T>(type: string) {
-      const queue: EventQueue<T> = early ?? open(type);
+      if (type !== earlyType || !early) return open<T>(type);
+      const queue: EventQueue<T> = early;
       early = undefined;
       return queue;
     },

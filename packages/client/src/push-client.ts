@@ -106,7 +106,7 @@ export class PushClient {
       },
     });
     this.#control = createOutbox({
-      send: (text) => this.#link.send(text),
+      send: this.#link.send,
       maxBytes,
       limit: Number.MAX_VALUE,
     });
