@@ -105,11 +105,7 @@ export class PushClient {
         this.#events.end(reason);
       },
     });
-    this.#control = createOutbox({
-      send: this.#link.send,
-      maxBytes,
-      limit: Number.MAX_VALUE,
-    });
+    this.#control = createOutbox({ send: this.#link.send, maxBytes, limit: Number.MAX_VALUE });
     this.#events = createEvents(this.#link.call);
     this.#subscriptions = createSubscriptions(this.#link, (frame) => this.#ask(frame));
     this.#inbox = createInbox({

@@ -57,11 +57,8 @@ export function createInbox({ settle, report }: InboxOptions): Inbox {
     [...handlers].filter(({ channel }) => channel === null || channel === of).map(({ handler }) => handler);
 
   function boxOf(channel: string): Box {
-    let box = boxes.get(channel);
-    if (!box) {
-      box = { handled: new Set(), open: new Set(), waiting: [], isFull: false };
-      boxes.set(channel, box);
-    }
+    const box = boxes.get(channel) ?? { handled: new Set(), open: new Set(), waiting: [], isFull: false };
+    boxes.set(channel, box);
     return box;
   }
 
@@ -92,10 +89,8 @@ export function createInbox({ settle, report }: InboxOptions): Inbox {
     if (results.includes(FAILED)) return settle(message, false);
     if (results.includes(LEFT)) return;
     box.handled.add(eventId);
-    for (const oldest of box.handled) {
-      if (box.handled.size <= REMEMBERED) break;
-      box.handled.delete(oldest);
-    }
+    const [oldest = eventId] = box.handled;
+    if (box.handled.size > REMEMBERED) box.handled.delete(oldest);
     settle(message, true);
   }
 
