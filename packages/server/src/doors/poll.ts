@@ -16,7 +16,6 @@ import {
 import { type Context, Hono } from 'hono';
 import type { Authenticate } from '../auth/authenticate.ts';
 import type { PollIdentity, PollTokens } from '../auth/poll-token.ts';
-import { demand } from '../core/access.ts';
 import type { Channels } from '../core/channels.ts';
 import type { Consumers } from '../core/consumers.ts';
 import type { Feeds } from '../core/feed.ts';
@@ -24,10 +23,9 @@ import type { Members } from '../core/members.ts';
 import { keyOf, logOf } from '../core/names.ts';
 import type { Clock, OpenStream, Peer, Random, Records, Report, Wire } from '../ports.ts';
 import { createChannelPost } from './channel-post.ts';
-import { sourceOf } from './dialects.ts';
 import { credentialOf, parseBody, positionsOf, readBody, statusOf } from './http.ts';
 import { createMailboxes } from './mailbox.ts';
-import { createPollClients } from './poll-clients.ts';
+import { askerOf, createPollClients } from './poll-clients.ts';
 import { keyOfPoller } from './pollers.ts';
 import { listPresence, membersOf } from './presence-rows.ts';
 import { createPushStreams } from './push-sse.ts';
@@ -223,9 +221,9 @@ export function createPollDoor(options: PollDoorOptions): PollDoor {
   push.post('/poll/nack', (c) => settle(c, consumers.nack));
 
   push.post('/poll/subscribe', async (c) => {
-    const { poll_token, ...wish } = parseBody(PollSubscribe, await readBody(c), 'bad_request');
-    await clients.subscribe(await clients.identify(poll_token), wish);
-    return c.json({ ok: true, channel: wish.channel });
+    const { poll_token, channel, ...wish } = parseBody(PollSubscribe, await readBody(c), 'bad_request');
+    await clients.subscribe(await clients.identify(poll_token), channel, wish);
+    return c.json({ ok: true, channel });
   });
 
   push.post('/poll/unsubscribe', async (c) => {
@@ -236,10 +234,8 @@ export function createPollDoor(options: PollDoorOptions): PollDoor {
 
   push.post('/poll/publish', async (c) => {
     const { poll_token, channel, data, event_id } = parseBody(PollPublish, await readBody(c), 'bad_request');
-    const { principal, clientId } = await clients.identify(poll_token);
-    demand(principal, 'publish', 'channels', channel);
-    const source = sourceOf(principal.user, clientId);
-    const { sequence } = await channels.publish(channel, { data, source, eventId: event_id });
+    const asker = askerOf(await clients.identify(poll_token));
+    const { sequence } = await channels.accept(asker, channel, { data, eventId: event_id });
     return c.json({ ok: true, sequence });
   });
 
