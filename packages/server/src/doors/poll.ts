@@ -50,16 +50,20 @@ export interface PollDoorOptions {
   readonly random: Random;
   readonly report: Report;
   readonly enabled: boolean;
-  /** Whether clients without a socket are served: by polls, and by streams. Default true. */
-  readonly polling?: boolean;
-  /** How long a poll may wait, in ms. Default 30,000. */
-  readonly longPollTimeoutMs?: number;
-  /** Messages of one answer. Default 100. */
-  readonly maxBatchSize?: number;
+  readonly polling: PollingTerms;
   /** `null` where presence is off. */
   readonly members: Members | null;
   /** Called for every error that a client is told. */
   readonly onError?: (code: ErrorCode) => void;
+}
+
+/** For clients without a socket: polls, and streams. */
+export interface PollingTerms {
+  readonly enabled: boolean;
+  /** How long a poll may wait, in ms. */
+  readonly longPollTimeoutMs: number;
+  /** Messages of one answer. */
+  readonly maxBatchSize: number;
 }
 
 export interface PollDoor {
@@ -94,18 +98,9 @@ function batchOf(frames: readonly Uint8Array[], cursor: VectorCursor): string {
 }
 
 export function createPollDoor(options: PollDoorOptions): PollDoor {
-  const {
-    channels,
-    consumers,
-    tokens,
-    authenticate,
-    clock,
-    random,
-    report,
-    enabled,
-    polling = true,
-  } = options;
-  const { longPollTimeoutMs = 30_000, maxBatchSize = 100, members } = options;
+  const { channels, consumers, tokens, authenticate, clock, random, report, enabled, polling, members } =
+    options;
+  const { longPollTimeoutMs, maxBatchSize } = polling;
   const mailboxes = createMailboxes(options);
   const clients = createPollClients({ ...options, onChanged: mailboxes.look });
   const push = new Hono();
@@ -178,7 +173,8 @@ export function createPollDoor(options: PollDoorOptions): PollDoor {
   }
 
   push.use(async (_c, next) => {
-    if (!enabled || !polling) throw new WireError('push_disabled', enabled ? POLLING_DISABLED : DISABLED);
+    if (!enabled || !polling.enabled)
+      throw new WireError('push_disabled', enabled ? POLLING_DISABLED : DISABLED);
     await next();
   });
 
