@@ -5,8 +5,8 @@ import { ModelError } from './model-error.ts';
 import { messagesOf, promptOf } from './prompt.ts';
 import { callsOf, type Step, textOfStep } from './step.ts';
 import { type Emit, together } from './together.ts';
-import { runCalls } from './tool-calls.ts';
 import type { Tool } from './tool.ts';
+import { runCalls } from './tool-calls.ts';
 
 export interface AgentOptions {
   /** 1 to 100 letters, digits and `. _ -`. */

@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
-import { chat, type ChatOptions } from './chat/chat.ts';
+import { type ChatOptions, chat } from './chat/chat.ts';
 import { loadConfig } from './config/load.ts';
 import { DEFAULTS, type Flags, jwtSecretOf, resolveSettings, type Settings } from './config/settings.ts';
 import { examine } from './doctor/doctor.ts';

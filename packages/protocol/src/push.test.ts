@@ -1,13 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { z } from 'zod';
-import {
-  AckFrame,
-  ChannelMessageFrame,
-  ChannelName,
-  PollMessages,
-  PublishFrame,
-  SubscribeFrame,
-} from './push.ts';
+import { PollMessages } from './poll.ts';
+import { AckFrame, ChannelMessageFrame, ChannelName, PublishFrame, SubscribeFrame } from './push.ts';
 
 const accepts = (schema: z.ZodType, value: unknown): boolean => schema.safeParse(value).success;
 

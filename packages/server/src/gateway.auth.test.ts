@@ -1,7 +1,7 @@
 import { createFakeClock } from '@continuo/testing';
 import { type JWTPayload, SignJWT } from 'jose';
 import { describe, expect, it } from 'vitest';
-import { ALICE, type Asked, openGateway, TWO_PEOPLE, type TestGateway } from '../test/gateway.ts';
+import { ALICE, type Asked, openGateway, type TestGateway, TWO_PEOPLE } from '../test/gateway.ts';
 import type { TestSocket } from '../test/socket.ts';
 
 /** Authentication as the doors have it: one `authenticate()` for sockets, streams and polls. */

@@ -16,12 +16,13 @@ import { isLoopback, type OriginPolicy, refuseOrigin } from './auth/origin.ts';
 import { createPollTokens } from './auth/poll-token.ts';
 import { createApprovals } from './core/approvals.ts';
 import { createChannels } from './core/channels.ts';
-import { createConsumers } from './core/consumers.ts';
+import { type Consumers, createConsumers } from './core/consumers.ts';
 import { createFeeds } from './core/feed.ts';
 import { LEASE_TERMS, type LeaseTerms } from './core/lease.ts';
 import { createJournal, type RetentionLimits } from './core/log.ts';
-import { createPresences } from './core/presence.ts';
 import { parseLog } from './core/names.ts';
+import { createNotices, NOTICES } from './core/notices.ts';
+import { createPresences } from './core/presence.ts';
 import { createRuns } from './core/runs.ts';
 import { createSessions } from './core/sessions.ts';
 import { createTails } from './core/tail.ts';
@@ -32,8 +33,8 @@ import { createPollDoor } from './doors/poll.ts';
 import { createPushDoor } from './doors/push.ts';
 import { createRunsDoor } from './doors/runs.ts';
 import { createSocketDoor, type SocketDoor } from './doors/socket.ts';
-import { systemClock, systemRandom } from './edge/clock.ts';
 import type { Refusal } from './edge/admission.ts';
+import { systemClock, systemRandom } from './edge/clock.ts';
 import { type AttachOptions, boundTo, createMounts } from './edge/mount.ts';
 import { createNodeEdge, type NodeEdge, openNodeStream } from './edge/node.ts';
 import { openWebStream } from './edge/web.ts';
@@ -141,7 +142,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       report,
       retentionOf(log) {
         const { kind } = parseLog(log);
-        return { session: sessions, run: runs, channel: channels }[kind].retention;
+        return { session: sessions, run: runs, channel: channels, notices: NOTICES }[kind].retention;
       },
     }),
   );
@@ -170,7 +171,15 @@ export function createGateway(options: GatewayOptions): Gateway {
     limits: retention.run,
   });
   const channels = createChannels({ logs, journal, clock, random, limits: retention.channel });
-  const consumers = createConsumers({ logs, records, clock, random, report });
+  const notices = createNotices({
+    logs,
+    journal,
+    feeds,
+    random,
+    report,
+    onTold: (notice) => consumers.told(notice),
+  });
+  const consumers: Consumers = createConsumers({ logs, records, clock, random, report, notices });
   const approvals = createApprovals({ logs, records, journal, workers: lateWorkers, clock, random });
   const workers = createWorkers({
     logs,
@@ -367,6 +376,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     await Promise.all([edge?.close(ERRORS.draining.close, 'draining'), mounts.close()]);
     await answered(); // nobody is at the store any more when it is closed
     await sockets.settled();
+    notices.close();
     tails.close();
     sessions.close();
     await presences.close();

@@ -9,7 +9,7 @@ export { createGateway, type Gateway, type GatewayOptions } from './gateway.ts';
 export { LIMITS, type Limits, NO_LIMITS } from './limits.ts';
 export type { Bus, Clock, Logs, Random, Records, Report, Store } from './ports.ts';
 export { StoreError } from './ports.ts';
-export { openStore, type OpenStoreOptions } from './store.ts';
+export { type OpenStoreOptions, openStore } from './store.ts';
 export { createMemoryStore, type MemoryStoreOptions } from './stores/memory.ts';
 export { type Durability, openSqliteStore, type SqliteStoreOptions } from './stores/sqlite/index.ts';
 export { newestEntryAt } from './stores/sqlite/newest.ts';

@@ -1,5 +1,5 @@
-import { openSqliteStore } from '../src/stores/sqlite/index.ts';
 import { systemClock } from '../src/edge/clock.ts';
+import { openSqliteStore } from '../src/stores/sqlite/index.ts';
 
 /** A process that appends batches to a log until it is killed, and says after each how far the log reached. */
 const [path = '', name = '', batches = '0', size = '1'] = process.argv.slice(2);

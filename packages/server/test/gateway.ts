@@ -1,7 +1,7 @@
 import { createFakeClock, createSeededRandom, type FakeClock } from '@continuo/testing';
 import { expect, onTestFinished } from 'vitest';
-import { NO_LIMITS } from '../src/limits.ts';
 import { createGateway, type Gateway, type GatewayOptions } from '../src/gateway.ts';
+import { NO_LIMITS } from '../src/limits.ts';
 import type { Clock, Store } from '../src/ports.ts';
 import { createMemoryStore } from '../src/stores/memory.ts';
 import { AGENTS } from './agents.ts';

@@ -81,6 +81,7 @@ function createPoller(gateway: TestGateway, clientId: string, token: string): Po
 export function told({ messages }: Batch): string[] {
   return messages.map((message) => {
     if (message.type === 'channel.reset') return `reset ${message.from}-${message.to}`;
+    if (message.type !== 'channel_message') return message.type;
     return `${message.sequence}${message._redelivered ? '+' : ''}`;
   });
 }

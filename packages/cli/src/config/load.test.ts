@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { UsageError } from '../fail.ts';
-import { CONFIG_FILES, loadConfig, type LoadOptions } from './load.ts';
+import { CONFIG_FILES, type LoadOptions, loadConfig } from './load.ts';
 
 let folder: string;
 beforeEach(() => {

@@ -5,6 +5,7 @@ import { nth, range } from '../../test/pick.ts';
 import { entryOf } from '../../test/reading.ts';
 import { type Attachment, type AttachmentOptions, createAttachment } from './attachment.ts';
 import type { ConsumerRecord } from './consumer.ts';
+import { RETRY_TERMS } from './redelivery.ts';
 
 type Stored = Omit<ConsumerRecord, 'holder'>;
 
@@ -19,6 +20,7 @@ interface World {
 }
 
 const MAX = 10;
+const FRESH = { handed: [], retries: [] };
 
 function attach(more: Partial<AttachmentOptions> = {}): World {
   const clock = createFakeClock();
@@ -27,10 +29,17 @@ function attach(more: Partial<AttachmentOptions> = {}): World {
   const problems: string[] = [];
   const attachment = createAttachment({
     log: 'channel:a',
-    state: { epoch: 'e', delivered: 0, unacked: [], reset: null },
+    state: { ...FRESH, epoch: 'e', delivered: 0, unacked: [], reset: null },
     received: undefined,
     seenReset: undefined,
     maxInFlight: MAX,
+    terms: RETRY_TERMS,
+    ttlMs: 86_400_000,
+    sync: async () => true,
+    read: async (_epoch, offset) => entryOf(offset),
+    redeliver: () => true,
+    bury: async () => {},
+    onLost() {},
     clock,
     report: (problem, error) => void problems.push(`${problem}: ${String(error)}`),
     locate: async () => null,
@@ -110,7 +119,7 @@ describe('what is handed out', () => {
 
   it('P-5 is acked also when another attachment handed it out', async () => {
     const { clock, attachment, puts } = attach({
-      state: { epoch: 'e', delivered: 3, unacked: [[1, 3]], reset: null },
+      state: { ...FRESH, epoch: 'e', delivered: 3, unacked: [[1, 3]], reset: null },
       locate: async (_state, id) => (id === 'e2' ? 2 : null),
     });
     const acked = attachment.ack('e2');
@@ -153,7 +162,7 @@ describe('what is handed out', () => {
   });
 
   it('P-8 does not hold it back either when it was taken for handed out', async () => {
-    const state = { epoch: 'e', delivered: 6, unacked: [[1, 6] as const], reset: null };
+    const state = { ...FRESH, epoch: 'e', delivered: 6, unacked: [[1, 6] as const], reset: null };
     const { clock, attachment, puts } = attach({ state });
     attachment.onMoved([entryOf(2), entryOf(4)], 0, 5); // 1, 3 and 5 are its own
     const acked = attachment.ack('e2');
@@ -233,7 +242,7 @@ describe('room', () => {
 });
 
 describe('where it begins', () => {
-  const state = { epoch: 'e', delivered: 8, unacked: [[3, 5]] as const, reset: null };
+  const state = { ...FRESH, epoch: 'e', delivered: 8, unacked: [[3, 5]] as const, reset: null };
 
   it('P-5 is after what is acked, marked up to what was handed out', () => {
     const { attachment } = attach({ state: { ...state, unacked: [[3, 5]] } });
@@ -263,6 +272,7 @@ describe('where it begins', () => {
 
 describe('a lost position', () => {
   const lost = {
+    ...FRESH,
     epoch: 'e',
     delivered: 9,
     unacked: [],
@@ -324,7 +334,7 @@ describe('the end of an attachment', () => {
     const detached = attachment.detach();
     await clock.settle();
     expect(await detached).toBe(true);
-    expect(puts).toEqual([{ epoch: 'e', delivered: 2, unacked: [[1, 2]], reset: null, clean: true }]);
+    expect(puts).toMatchObject([{ epoch: 'e', delivered: 2, unacked: [[1, 2]], reset: null, clean: true }]);
     expect(await attachment.detach()).toBe(false);
     expect(events).toEqual(['over']);
     expect(await attachment.ack('e1')).toBe(false);

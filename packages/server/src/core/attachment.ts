@@ -5,11 +5,15 @@ import {
   adoptAcks,
   type ConsumerRecord,
   type ConsumerState,
-  committedOf,
+  isApart,
   isUnacked,
   markDelivered,
   moveConsumer,
+  reopen,
+  setRetry,
 } from './consumer.ts';
+import { createRedeliverer, type DeathReason, type RedelivererOptions } from './redeliverer.ts';
+import { feedFrom, handedAt, handOut, nackOf, startAgain } from './redelivery.ts';
 
 /** The one live hold on a consumer: what a feed needs to deliver to it at least once. */
 export interface Attachment {
@@ -27,6 +31,10 @@ export interface Attachment {
   onReset(reset: Reset): void;
   /** True when the ack is stored; false when nothing with that id waits for one. */
   ack(eventId: string): Promise<boolean>;
+  /** Has the message delivered again at once, or given up where it failed too often. True when that is stored. */
+  nack(eventId: string): Promise<boolean>;
+  /** A message that was given up is delivered again. True when that is stored; false when it cannot be had any more. */
+  reopen(epoch: string, offset: number): Promise<boolean>;
   /** Whether it handed this id out and waits for its ack. */
   isInFlight(eventId: string): boolean;
   /** Stores how far it came. False when another had the consumer already: then what it handed out does not count. */
@@ -36,13 +44,13 @@ export interface Attachment {
   /** Stores the record though nothing happened: it must outlive a quiet day. */
   keep(): void;
   /** Somebody else changed the record: what is acked there is acked. */
-  adopt(record: ConsumerState): void;
+  adopt(record: ConsumerRecord): void;
   /** Another has the consumer now. */
   takeOver(): void;
 }
 
-export interface AttachmentOptions {
-  readonly log: string;
+export interface AttachmentOptions
+  extends Pick<RedelivererOptions, 'log' | 'terms' | 'ttlMs' | 'sync' | 'read'> {
   readonly state: ConsumerState;
   /** A position its owner has confirmed to have received, though not acked: nothing up to there comes again now. */
   readonly received: Cursor | undefined;
@@ -55,6 +63,15 @@ export interface AttachmentOptions {
   store(record: Omit<ConsumerRecord, 'holder'>): Promise<boolean>;
   /** Where in the log a message waits that was handed out before this attachment. */
   locate(state: ConsumerState, eventId: string): Promise<number | null>;
+  /** Sends a message once more. False: the peer takes nothing just now. */
+  redeliver(entry: Entry, attempt: number): boolean;
+  /** Keeps what is given up, before it is done with here. `at` tells one death of a message from the next. */
+  bury(
+    entry: Entry,
+    death: { readonly reason: DeathReason; readonly attempts: number; readonly at: number },
+  ): Promise<void>;
+  /** Messages that were to come again are gone. */
+  onLost(reset: Reset): void;
   onRoom(): void;
   onTakenOver(): void;
   onOver(): void;
@@ -64,13 +81,14 @@ export interface AttachmentOptions {
 const RETRY_MS = 500;
 
 export function createAttachment(options: AttachmentOptions): Attachment {
-  const { log, received, seenReset, maxInFlight, clock, report, onRoom } = options;
+  const { log, terms, received, seenReset, maxInFlight, clock, report, onRoom } = options;
   let { state } = options;
   if (seenReset?.epoch === state.epoch && seenReset.offset === state.reset?.to)
     state = { ...state, reset: null };
-  if (received?.epoch === state.epoch) state = markDelivered(state, state.delivered + 1, received.offset);
   const confirmed = received?.epoch === state.epoch ? received.offset : 0;
-  const after = { epoch: state.epoch, offset: Math.max(committedOf(state), confirmed) };
+  state = startAgain(markDelivered(state, state.delivered + 1, confirmed), confirmed, terms);
+  if (confirmed > 0) state = handOut(state, confirmed, handedAt(clock.now(), terms));
+  const after = { epoch: state.epoch, offset: Math.max(feedFrom(state), confirmed) };
   const until = state.delivered;
   const { reset } = state;
   /** The mark as it is stored: what is handed out stays within `maxInFlight` of it. */
@@ -78,10 +96,42 @@ export function createAttachment(options: AttachmentOptions): Attachment {
   /** Nothing above this was handed out before: an ack from there shows that everything sent here before it arrived. */
   let newAbove = state.delivered;
   const inFlight = new Map<string, number>();
+  /** What was handed out before this attachment, arrived, and waits for its ack: it takes room like what is in flight. */
+  const arrived = new Set<number>();
+  for (const [from, to] of state.unacked)
+    for (let offset = from; offset <= Math.min(to, confirmed); offset++) arrived.add(offset);
   let over = false;
+
+  const redeliverer = createRedeliverer({
+    ...options,
+    state: () => state,
+    isOver: () => over,
+    send(entry, retry) {
+      if (!options.redeliver(entry, Math.max(2, retry.failures + 1))) return false;
+      arrived.delete(entry.offset);
+      inFlight.set(entry.id, entry.offset);
+      state = setRetry(state, retry);
+      persistLater();
+      return true;
+    },
+    async bury(entry, reason, { offset, failures, at: handed }) {
+      // What is to be given up is stored as such first: a server that dies in between buries it again, under one id.
+      const at = handed || clock.now();
+      state = setRetry(state, { offset, failures: Math.max(failures, terms.maxRetries + 1), at });
+      await persist();
+      if (over) return;
+      await options.bury(entry, { reason, attempts: failures, at });
+      await done(offset, entry.id);
+    },
+    onLost(reset) {
+      lose(reset);
+      options.onLost(reset);
+    },
+  });
 
   function finish(): void {
     over = true;
+    redeliverer.stop();
     options.onOver();
   }
 
@@ -134,14 +184,58 @@ export function createAttachment(options: AttachmentOptions): Attachment {
 
   /** Nothing of this range waits for an ack. */
   function pass(from: number, to: number): void {
-    for (let offset = from; offset <= Math.min(to, state.delivered); offset++) state = ack(state, offset);
+    if (to < from) return;
+    const known = Math.min(to, state.delivered);
+    const apart = state.retries
+      .map(({ offset }) => offset)
+      .filter((offset) => offset >= from && offset <= known);
+    let start = from;
+    for (const offset of [...apart.toSorted((a, b) => a - b), known + 1]) {
+      if (offset > start) state = ack(state, start, offset - 1);
+      start = offset + 1;
+    }
     if (to > state.delivered) state = markDelivered(state, to + 1, to);
   }
 
-  function room(): number {
-    return over ? 0 : Math.min(maxInFlight - inFlight.size, storedMark + maxInFlight - state.delivered);
+  function lose(lost: Reset): void {
+    state = moveConsumer(state, lost);
+    if (lost.reason !== 'trimmed') storedMark = state.delivered;
+    newAbove = state.delivered;
+    forgetAcked();
+    persistLater();
   }
 
+  function forgetAcked(): void {
+    for (const [id, offset] of inFlight) if (!isUnacked(state, offset)) inFlight.delete(id);
+    for (const offset of arrived) if (!isUnacked(state, offset)) arrived.delete(offset);
+  }
+
+  /** It waits no longer. Resolves when that is stored. */
+  async function done(offset: number, eventId: string): Promise<void> {
+    const wasFull = room() <= 0;
+    inFlight.delete(eventId);
+    arrived.delete(offset);
+    state = ack(state, offset);
+    try {
+      await persist();
+    } catch (error) {
+      if (!over) inFlight.set(eventId, offset); // it can be acked again
+      throw error;
+    }
+    if (wasFull && !over) onRoom();
+  }
+
+  async function offsetOf(eventId: string): Promise<number | null> {
+    const offset = inFlight.get(eventId) ?? (await options.locate(state, eventId));
+    return over ? null : offset;
+  }
+
+  function room(): number {
+    const waiting = inFlight.size + arrived.size;
+    return over ? 0 : Math.min(maxInFlight - waiting, storedMark + maxInFlight - state.delivered);
+  }
+
+  redeliverer.arm();
   return {
     after,
     until,
@@ -151,41 +245,50 @@ export function createAttachment(options: AttachmentOptions): Attachment {
       from: { offset: reset.from },
       to: { epoch: state.epoch, offset: reset.to },
     },
-    skip: (entry) => !isUnacked(state, entry.offset),
+    skip: (entry) => !isUnacked(state, entry.offset) || isApart(state, entry.offset),
     room,
     onMoved(sent, from, to) {
       let passed = from;
+      let start = from + 1;
       for (const { id, offset } of sent) {
-        pass(passed + 1, offset - 1);
+        if (offset > passed + 1) {
+          state = markDelivered(state, start, passed);
+          pass(passed + 1, offset - 1);
+          start = offset;
+        }
         inFlight.set(id, offset);
-        state = markDelivered(state, offset, offset);
         passed = offset;
       }
+      state = markDelivered(state, start, passed);
       pass(passed + 1, to);
+      if (sent.length > 0) {
+        state = handOut(state, passed, handedAt(clock.now(), terms));
+        redeliverer.arm();
+      }
       if (state.delivered >= storedMark + maxInFlight / 2) persistLater();
     },
-    onReset(lost) {
-      state = moveConsumer(state, lost);
-      if (lost.reason !== 'trimmed') storedMark = state.delivered;
-      newAbove = state.delivered;
-      for (const [id, offset] of inFlight) if (!isUnacked(state, offset)) inFlight.delete(id);
-      persistLater();
-    },
+    onReset: lose,
     isInFlight: (eventId) => inFlight.has(eventId),
     async ack(eventId) {
-      const offset = inFlight.get(eventId) ?? (await options.locate(state, eventId));
-      if (offset === null || over) return false;
-      const wasFull = room() <= 0;
-      inFlight.delete(eventId);
-      state = ack(state, offset);
+      const offset = await offsetOf(eventId);
+      if (offset === null) return false;
       if (offset > newAbove) state = { ...state, reset: null };
-      try {
-        await persist();
-      } catch (error) {
-        if (!over) inFlight.set(eventId, offset); // it can be acked again
-        throw error;
-      }
-      if (wasFull && !over) onRoom();
+      await done(offset, eventId);
+      return !over;
+    },
+    async nack(eventId) {
+      const offset = await offsetOf(eventId);
+      if (offset === null || !isUnacked(state, offset)) return false;
+      state = nackOf(state, offset, { terms, now: clock.now() });
+      await persist();
+      redeliverer.look();
+      return !over;
+    },
+    async reopen(epoch, offset) {
+      if (over || epoch !== state.epoch || offset > state.delivered) return false;
+      state = reopen(state, offset);
+      await persist();
+      redeliverer.look();
       return !over;
     },
     async detach() {
@@ -200,7 +303,8 @@ export function createAttachment(options: AttachmentOptions): Attachment {
     keep: persistLater,
     adopt(record) {
       state = adoptAcks(state, record);
-      for (const [id, offset] of inFlight) if (!isUnacked(state, offset)) inFlight.delete(id);
+      forgetAcked();
+      redeliverer.arm();
     },
     takeOver,
   };

@@ -6,6 +6,7 @@ import {
   ack,
   type ConsumerState,
   committedOf,
+  createConsumerState,
   isUnacked,
   markDelivered,
   moveConsumer,
@@ -25,7 +26,7 @@ type Step =
 
 const HIGHEST = 60;
 const RUNS = { seed: 42, numRuns: 500 };
-const START: ConsumerState = { epoch: 'e', delivered: 0, unacked: [], reset: null };
+const START: ConsumerState = createConsumerState('e', 0);
 
 const step: fc.Arbitrary<Step> = fc.oneof(
   fc.record({ kind: fc.constant('deliver' as const), skip: fc.nat(3), count: fc.nat(6) }),
@@ -112,7 +113,7 @@ describe('a consumer', () => {
 
   it('takes over, at a lost position, only what lies after it', () => {
     const state = ack(markDelivered(START, 1, 10), 8);
-    expect(moveConsumer(state, resetTo(4, { from: { offset: 1 } }))).toEqual({
+    expect(moveConsumer(state, resetTo(4, { from: { offset: 1 } }))).toMatchObject({
       epoch: 'e',
       delivered: 10,
       unacked: [
@@ -125,7 +126,7 @@ describe('a consumer', () => {
 
   it.each(['epoch', 'ahead'] as const)('starts over when nothing of what it knew counts: %s', (reason) => {
     const lost = resetTo(0, { reason, from: { offset: 10 }, to: { epoch: 'f', offset: 0 } });
-    expect(moveConsumer(markDelivered(START, 1, 10), lost)).toEqual({
+    expect(moveConsumer(markDelivered(START, 1, 10), lost)).toMatchObject({
       epoch: 'f',
       delivered: 0,
       unacked: [],

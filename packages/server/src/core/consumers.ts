@@ -1,4 +1,4 @@
-import { type Cursor, WireError } from '@continuo/protocol';
+import { type Cursor, type Entry, type Reset, WireError } from '@continuo/protocol';
 import type { Clock, Head, Logs, Random, Records, Report } from '../ports.ts';
 import { type Attachment, createAttachment } from './attachment.ts';
 import {
@@ -6,9 +6,15 @@ import {
   adoptAcks,
   type ConsumerRecord,
   type ConsumerState,
+  committedOf,
+  createConsumerState,
   isUnacked,
+  moveConsumer,
   recoverConsumer,
 } from './consumer.ts';
+import type { Notice, Notices } from './notices.ts';
+import type { DeathReason } from './redeliverer.ts';
+import { nackOf, RETRY_TERMS, type RetryTerms } from './redelivery.ts';
 
 /** How often a record is tried for while others change it. */
 const TRIES = 10;
@@ -22,8 +28,27 @@ export interface ConsumersOptions {
   readonly report: Report;
   /** Messages handed out and not acked, above which delivery pauses. Default 1,000. */
   readonly maxInFlight?: number;
-  /** How long an idle consumer is kept, in ms. Default 24 h. */
+  /** How long an idle consumer is kept, and a message that it has not acked, in ms. Default 24 h. */
   readonly ttlMs?: number;
+  readonly retry?: RetryTerms;
+  /** How servers learn at once of what others do. */
+  readonly notices?: Notices;
+  /** Keeps a message that is given up. The same death twice is one. */
+  bury?(death: Death): Promise<void>;
+  /** Called for every message that is delivered again because it was nacked, or not acked in time. */
+  onRedelivered?(): void;
+}
+
+/** A message that a consumer could not handle. */
+export interface Death {
+  /** The key of the consumer's record. */
+  readonly key: string;
+  readonly entry: Entry;
+  readonly reason: DeathReason;
+  /** How often it was delivered. */
+  readonly attempts: number;
+  /** Tells one death of a message from the next, after it was delivered again. */
+  readonly at: number;
 }
 
 export interface AttachOptions {
@@ -39,6 +64,10 @@ export interface AttachOptions {
   readonly seenReset?: Cursor | undefined;
   /** Forget it when it detaches. */
   readonly temporary?: boolean;
+  /** Sends a message once more, marked. False: the peer takes nothing just now. */
+  redeliver?(entry: Entry, attempt: number): boolean;
+  /** Messages that were to come again are gone: tell it. */
+  onLost?(reset: Reset): void;
   /** There is room again for more. */
   onRoom?(): void;
   /** A newer attachment has the consumer now: this one is over. */
@@ -49,12 +78,30 @@ export interface Consumers {
   attach(options: AttachOptions): Promise<Attachment>;
   /** An ack from anywhere, attached or not. True when it is stored. */
   ack(key: string, log: string, eventId: string): Promise<boolean>;
+  /** Has a message delivered again at once, or given up where it failed too often. True when that is stored. */
+  nack(key: string, log: string, eventId: string): Promise<boolean>;
+  /** Has a message that was given up delivered again. False when the channel no longer has it, or nobody the consumer. */
+  reopen(key: string, log: string, at: { readonly epoch: string; readonly offset: number }): Promise<boolean>;
+  /** Another server has changed a consumer. */
+  told(notice: Notice): void;
+}
+
+/** A consumer that is held on this server. */
+interface Held {
+  readonly holder: string;
+  readonly attachment: Attachment;
+  /** Takes over what others did to its record. False: another has it now. */
+  sync(): Promise<boolean>;
 }
 
 /** At least once: a message is handed out until its ack is stored, on whatever server its consumer comes back. */
 export function createConsumers(options: ConsumersOptions): Consumers {
   const { logs, records, clock, random, report, maxInFlight = 1_000, ttlMs = 86_400_000 } = options;
-  const live = new Map<string, Attachment>();
+  const { retry: terms = RETRY_TERMS } = options;
+  const { notices, bury, onRedelivered } = options;
+  /** Tells the holders of this server from those of others. */
+  let me: string | null = null;
+  const live = new Map<string, Held>();
   /** The newest attach of each key: one after the other, or they would keep each other from it. */
   const attaching = new Map<string, Promise<unknown>>();
 
@@ -67,6 +114,43 @@ export function createConsumers(options: ConsumersOptions): Consumers {
     return records.put(key, record, { ifVersion, expiresAt: clock.now() + ttlMs });
   }
 
+  /** Whoever holds it on another server learns at once that it was changed. */
+  function tellHolder(key: string, { holder, clean }: ConsumerRecord): void {
+    if (!clean && !holder.startsWith(me ?? '-')) notices?.tell({ key, holder });
+  }
+
+  /** One entry; the reset where it can no longer be had. */
+  async function readOne(log: string, epoch: string, offset: number): Promise<Entry | Reset> {
+    const page = await logs.read(log, { epoch, offset: offset - 1 }, { entries: 1, bytes: 1 });
+    if (page.kind === 'reset') return page.reset;
+    const [entry] = page.entries;
+    if (!entry) throw new Error(`${log} has nothing at ${offset}`);
+    return entry;
+  }
+
+  /** What is older than its time is gone for a consumer that comes back, and it is told so. */
+  async function expire(state: ConsumerState, log: string, head: number): Promise<ConsumerState> {
+    const { epoch } = state;
+    const committed = committedOf(state);
+    const isOld = async (offset: number): Promise<boolean> => {
+      const entry = await readOne(log, epoch, offset);
+      return !('reason' in entry) && entry.at + ttlMs <= clock.now();
+    };
+    if (committed >= head || !(await isOld(committed + 1))) return state;
+    let [old, young] = [committed + 1, head + 1];
+    while (young - old > 1) {
+      const middle = Math.floor((old + young) / 2);
+      if (await isOld(middle)) old = middle;
+      else young = middle;
+    }
+    return moveConsumer(state, {
+      log,
+      reason: 'trimmed',
+      from: { epoch, offset: committed },
+      to: { epoch, offset: old },
+    });
+  }
+
   /** Takes the record for `holder`, from whoever has it. */
   async function take(
     options: AttachOptions,
@@ -75,19 +159,17 @@ export function createConsumers(options: ConsumersOptions): Consumers {
     const { key, log, head, since } = options;
     for (let tries = 0; tries < TRIES; tries++) {
       const known = await load(key);
-      const fresh: ConsumerState = {
-        epoch: since?.epoch ?? head.epoch,
-        delivered: since?.offset ?? head.offset,
-        unacked: [],
-        reset: null,
-      };
+      const fresh = createConsumerState(since?.epoch ?? head.epoch, since?.offset ?? head.offset);
       // How far the log reaches is asked after the record: a head from before may lie below what was handed out since.
       const [now] = known ? await logs.heads([log]) : [];
       // Of an epoch that is gone nobody knows how far it came, and a server may still hand out what it remembers of it.
       const reach = now && now.epoch === known?.record.epoch ? now.offset : Number.POSITIVE_INFINITY;
-      const state = known ? recoverConsumer(known.record, reach, maxInFlight) : fresh;
+      const recovered = known ? recoverConsumer(known.record, reach, maxInFlight) : fresh;
+      const state = Number.isFinite(reach) ? await expire(recovered, log, reach) : recovered;
       const version = await put(key, { ...state, holder, clean: false }, known?.version ?? 0);
-      if (version !== null) return { state, version };
+      if (version === null) continue;
+      if (known) tellHolder(key, known.record);
+      return { state, version };
     }
     throw new WireError('unavailable', CONTENDED);
   }
@@ -98,10 +180,30 @@ export function createConsumers(options: ConsumersOptions): Consumers {
     return found?.epoch === state.epoch && isUnacked(state, found.offset) ? found.offset : null;
   }
 
+  /** Changes the record of a consumer that is not held here. `null`: there is nothing to change. */
+  async function change(
+    key: string,
+    by: (record: ConsumerRecord) => Promise<ConsumerRecord | null>,
+  ): Promise<boolean> {
+    for (let tries = 0; tries < TRIES; tries++) {
+      const known = await load(key);
+      const changed = known && (await by(known.record));
+      if (!known || !changed) return false;
+      if ((await put(key, changed, known.version)) === null) continue;
+      await attaching.get(key)?.catch(() => {}); // whoever asked for it was told
+      live.get(key)?.attachment.adopt(changed);
+      tellHolder(key, changed);
+      return true;
+    }
+    throw new WireError('unavailable', CONTENDED);
+  }
+
   async function attach(options: AttachOptions): Promise<Attachment> {
     const { key, log, received, seenReset, temporary = false, onRoom, onTakenOver } = options;
-    live.get(key)?.takeOver();
-    const holder = random.id();
+    notices?.listen();
+    me ??= random.id();
+    live.get(key)?.attachment.takeOver();
+    const holder = `${me}.${random.id()}`;
     const taken = await take(options, holder);
     let { version } = taken;
 
@@ -122,6 +224,17 @@ export function createConsumers(options: ConsumersOptions): Consumers {
       return stored !== null;
     }
 
+    async function sync(): Promise<boolean> {
+      const now = await load(key);
+      if (now?.record.holder === holder) {
+        attachment.adopt(now.record);
+        ({ version } = now);
+        return true;
+      }
+      attachment.takeOver();
+      return false;
+    }
+
     let stopKeeping = (): void => {};
     function keepLater(): void {
       stopKeeping = clock.schedule(clock.now() + ttlMs / 4, () => {
@@ -136,18 +249,29 @@ export function createConsumers(options: ConsumersOptions): Consumers {
       received,
       seenReset,
       maxInFlight,
+      terms,
+      ttlMs,
       clock,
       report,
       store,
+      sync,
+      read: (epoch, offset) => readOne(log, epoch, offset),
+      redeliver(entry, attempt) {
+        const isSent = options.redeliver?.(entry, attempt) ?? false;
+        if (isSent) onRedelivered?.();
+        return isSent;
+      },
+      bury: async (entry, death) => bury?.({ key, entry, ...death }),
+      onLost: (reset) => options.onLost?.(reset),
       locate: (state, eventId) => locate(state, log, eventId),
       onRoom: () => onRoom?.(),
       onTakenOver: () => onTakenOver?.(),
       onOver() {
         stopKeeping();
-        if (live.get(key) === attachment) live.delete(key);
+        if (live.get(key)?.attachment === attachment) live.delete(key);
       },
     });
-    live.set(key, attachment);
+    live.set(key, { holder, attachment, sync });
     keepLater();
     return attachment;
   }
@@ -168,20 +292,39 @@ export function createConsumers(options: ConsumersOptions): Consumers {
       }
     },
 
-    async ack(key, log, eventId) {
-      const attached = live.get(key);
+    ack(key, log, eventId) {
+      const attached = live.get(key)?.attachment;
       if (attached) return attached.ack(eventId);
-      for (let tries = 0; tries < TRIES; tries++) {
-        const known = await load(key);
-        const offset = known && (await locate(known.record, log, eventId));
-        if (!known || offset === null) return false;
-        const acked = { ...known.record, ...ack(known.record, offset) };
-        if ((await put(key, acked, known.version)) === null) continue;
-        await attaching.get(key)?.catch(() => {}); // whoever asked for it was told
-        live.get(key)?.adopt(acked);
-        return true;
-      }
-      throw new WireError('unavailable', CONTENDED);
+      return change(key, async (record) => {
+        const offset = await locate(record, log, eventId);
+        return offset === null ? null : { ...record, ...ack(record, offset) };
+      });
+    },
+
+    nack(key, log, eventId) {
+      const attached = live.get(key)?.attachment;
+      if (attached) return attached.nack(eventId);
+      return change(key, async (record) => {
+        const offset = await locate(record, log, eventId);
+        return offset === null ? null : { ...record, ...nackOf(record, offset, { terms, now: clock.now() }) };
+      });
+    },
+
+    async reopen(key, log, { epoch, offset }) {
+      const [head] = await logs.heads([log]);
+      if (head?.epoch !== epoch || offset < head.oldest) return false;
+      const attached = live.get(key)?.attachment;
+      if (attached) return attached.reopen(epoch, offset);
+      return change(key, async (record) => {
+        if (record.epoch !== epoch || offset > record.delivered) return null;
+        return { ...record, reopened: [...(record.reopened ?? []), offset] };
+      });
+    },
+
+    told({ key, holder }) {
+      const held = live.get(key);
+      if (held?.holder === holder)
+        held.sync().catch((error: unknown) => report('looking at a consumer that was changed', error));
     },
   };
 }

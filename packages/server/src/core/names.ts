@@ -6,6 +6,8 @@ export const logOf = {
   session: (owner: string, id: string): string => `session:${safe(owner)}:${safe(id)}`,
   run: (owner: string, id: string): string => `run:${safe(owner)}:${safe(id)}`,
   channel: (name: string): string => `channel:${name}`,
+  /** What servers tell each other about consumers. */
+  notices: (): string => 'notices:',
 };
 
 export const keyOf = {
@@ -31,14 +33,14 @@ export const keyOf = {
 
 export type LogName =
   | { readonly kind: 'session' | 'run'; readonly owner: string; readonly id: string }
-  | { readonly kind: 'channel'; readonly name: string };
+  | { readonly kind: 'channel' | 'notices'; readonly name: string };
 
 /** The inverse of {@link logOf}. Throws for a name it never made. */
 export function parseLog(log: string): LogName {
   const colon = log.indexOf(':');
   const kind = log.slice(0, colon);
   const rest = log.slice(colon + 1);
-  if (kind === 'channel') return { kind, name: rest };
+  if (kind === 'channel' || kind === 'notices') return { kind, name: rest };
   const [owner, id, ...more] = rest.split(':');
   if ((kind !== 'session' && kind !== 'run') || !owner || !id || more.length > 0)
     throw new Error(`no log is named ${log}`);

@@ -245,7 +245,7 @@ export function createSessions(options: SessionsOptions): Sessions {
     if (!entry) throw new Error(`${log}: message ${next.offset} is queued and gone`);
     const event = eventOf(entry);
     const name = parseLog(log);
-    if (event.type !== 'message' || name.kind === 'channel')
+    if (event.type !== 'message' || !('owner' in name))
       throw new Error(`${log}: ${next.offset} is no message`);
     const stored = await records.get(keyOf.session(name.owner, name.id));
     if (!stored) return null;

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { createDialect, createReading } from '../../test/reading.ts';
-import { nth, range } from '../../test/pick.ts';
-import { StoreError } from '../ports.ts';
 import { interceptStore } from '../../test/intercept.ts';
+import { nth, range } from '../../test/pick.ts';
+import { createDialect, createReading } from '../../test/reading.ts';
+import { StoreError } from '../ports.ts';
 
 const LOG = 'channel:a';
 

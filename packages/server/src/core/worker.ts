@@ -126,9 +126,9 @@ export function createWorkers(options: WorkersOptions): Workers {
   let closed = false;
 
   function sourceOf(log: string): TaskSource {
-    const { kind } = parseLog(log);
-    if (kind === 'channel') throw new Error(`${log} has no runs`);
-    return sources[kind];
+    const name = parseLog(log);
+    if (!('owner' in name)) throw new Error(`${log} has no runs`);
+    return sources[name.kind];
   }
 
   function putLease(log: string, lease: Lease, ifVersion: number): Promise<number | null> {

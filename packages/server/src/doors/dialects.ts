@@ -1,7 +1,8 @@
 import { type Entry, toGateway, toRun, writeSse } from '@continuo/protocol';
 import type { Dialect } from '../core/dialect.ts';
+import { WATERMARK_BYTES } from '../core/feed.ts';
 import { parseLog } from '../core/names.ts';
-import type { Wire } from '../ports.ts';
+import type { Peer, Wire } from '../ports.ts';
 
 /** How entries look on each door. One object per wire, so that what is encoded for one reader serves them all. */
 
@@ -53,6 +54,14 @@ export const channelDialects: (wire: Wire) => { readonly first: Dialect; readonl
     },
   }),
 );
+
+/** Sends a message once more. False: the peer has more unread than it should. */
+export function redeliver(peer: Peer, entry: Entry, attempt: number): boolean {
+  if (peer.bufferedBytes >= WATERMARK_BYTES) return false;
+  const text = JSON.stringify({ ...channelMessage(entry), attempt, _redelivered: true });
+  peer.send(peer.wire.frame(text));
+  return true;
+}
 
 function channelMessage(entry: Entry): Record<string, unknown> {
   const name = parseLog(entry.log);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { eventsOf, openGateway, type TestGateway, TWO_PEOPLE, ALICE, BOB } from '../../test/gateway.ts';
+import { ALICE, BOB, eventsOf, openGateway, type TestGateway, TWO_PEOPLE } from '../../test/gateway.ts';
 import { only, range } from '../../test/pick.ts';
 import type { TestSocket } from '../../test/socket.ts';
 

@@ -1,7 +1,7 @@
 import {
   decodeVectorCursor,
-  encodeVectorCursor,
   type ErrorCode,
+  encodeVectorCursor,
   PollAck,
   PollMessages,
   PollRegister,

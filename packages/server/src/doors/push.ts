@@ -3,6 +3,7 @@ import {
   AuthFrame,
   type ChannelResetFrame,
   lossOf,
+  NackFrame,
   PingFrame,
   PongFrame,
   PublishFrame,
@@ -18,7 +19,7 @@ import type { Feeds } from '../core/feed.ts';
 import { keyOf, logOf } from '../core/names.ts';
 import type { Tails } from '../core/tail.ts';
 import type { Random, Report } from '../ports.ts';
-import { channelDialects, sourceOf } from './dialects.ts';
+import { channelDialects, redeliver, sourceOf } from './dialects.ts';
 import { type Answered, answer, type Pusher, principalOf } from './pusher.ts';
 import type { Row, SocketProtocol } from './socket.ts';
 
@@ -83,6 +84,8 @@ export function createPushDoor(options: PushDoorOptions): SocketProtocol<Pusher>
           temporary,
           onRoom: () => pusher.subscriptions.get(channel)?.feed.resume(),
           onTakenOver: () => connection.close('taken_over'),
+          redeliver: (entry, attempt) => redeliver(connection.peer, entry, attempt),
+          onLost: (reset) => connection.send(resetFrame(channel, reset)),
         })
       : null;
     if (pusher.closed) return attachment?.abandon();
@@ -139,12 +142,23 @@ export function createPushDoor(options: PushDoorOptions): SocketProtocol<Pusher>
   }
 
   async function acknowledge(pusher: Pusher, frame: AckFrame): Promise<void> {
-    const { event_id: eventId, channel } = frame;
+    const ok = (await attachmentOf(pusher, frame))?.ack(frame.event_id);
+    answer(pusher, frame, { type: 'ack_received', event_id: frame.event_id, ok: (await ok) ?? false });
+  }
+
+  async function refuse(pusher: Pusher, frame: NackFrame): Promise<void> {
+    const ok = (await attachmentOf(pusher, frame))?.nack(frame.event_id);
+    answer(pusher, frame, { type: 'nack_received', event_id: frame.event_id, ok: (await ok) ?? false });
+  }
+
+  /** Where the message was delivered that an ack or a nack means. */
+  async function attachmentOf(
+    pusher: Pusher,
+    { event_id: eventId, channel }: Pick<AckFrame, 'event_id' | 'channel'>,
+  ): Promise<Attachment | null> {
     await principalOf(pusher);
-    const named = channel === undefined ? null : (pusher.subscriptions.get(channel)?.attachment ?? null);
-    const attachment = channel === undefined ? inFlight(pusher, eventId) : named;
-    const ok = (await attachment?.ack(eventId)) ?? false;
-    answer(pusher, frame, { type: 'ack_received', event_id: eventId, ok });
+    if (channel === undefined) return inFlight(pusher, eventId);
+    return pusher.subscriptions.get(channel)?.attachment ?? null;
   }
 
   function inFlight(pusher: Pusher, eventId: string): Attachment | null {
@@ -168,6 +182,7 @@ export function createPushDoor(options: PushDoorOptions): SocketProtocol<Pusher>
     'channel.unsubscribe': { schema: UnsubscribeFrame, inTurn: true, handle: unsubscribe },
     'channel.publish': { schema: PublishFrame, handle: publish },
     message_ack: { schema: AckFrame, handle: acknowledge },
+    message_nack: { schema: NackFrame, handle: refuse },
     ping: {
       schema: PingFrame,
       handle: (pusher, _frame, request) => pusher.connection.send({ type: 'pong', ...request }),

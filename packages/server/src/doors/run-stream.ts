@@ -1,8 +1,9 @@
 import { type RunMeta, SSE_HEADERS, SSE_HEARTBEAT, writeSse } from '@continuo/protocol';
 import type { Context } from 'hono';
 import type { Feeds } from '../core/feed.ts';
+import { NO_DIALECT, NOBODY } from '../core/nobody.ts';
 import type { Run } from '../core/runs.ts';
-import type { Clock, EventStream, Head, OpenStream, Peer, Wire } from '../ports.ts';
+import type { Clock, EventStream, Head, OpenStream } from '../ports.ts';
 import { runDialect } from './dialects.ts';
 
 /** A comment goes out this often, in ms, so that no proxy takes the stream for dead. */
@@ -93,7 +94,7 @@ export function createRunStreams(options: {
           head,
           after: { epoch: head.epoch, offset: head.offset },
           peer: NOBODY,
-          dialect: { key: 'none', wire: NO_WIRE, text: () => '' },
+          dialect: NO_DIALECT,
           onReset: ({ to }) => to,
           onEnd: done,
         });
@@ -102,8 +103,3 @@ export function createRunStreams(options: {
     },
   };
 }
-
-const NOTHING = new Uint8Array();
-const NO_WIRE: Wire = { name: 'none', frame: () => NOTHING, join: () => NOTHING };
-/** A reader that only waits for the end. */
-const NOBODY: Peer = { id: 'none', wire: NO_WIRE, bufferedBytes: 0, send() {}, onceDrained() {}, close() {} };
