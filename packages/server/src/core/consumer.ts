@@ -66,7 +66,7 @@ export function committedOf(state: ConsumerState): number {
  * more than the log had: all of that counts as handed out, so it may be marked too often, never too seldom.
  */
 export function recoverConsumer(record: ConsumerRecord, head: number, maxInFlight: number): ConsumerState {
-  const { epoch, delivered, unacked, handed = [], retries = [], reset, clean, reopened = [] } = record;
+  const { epoch, delivered, unacked, handed, retries, reset, clean, reopened = [] } = record;
   const reach = clean ? delivered : Math.max(delivered, Math.min(delivered + maxInFlight, head));
   const state = markDelivered({ epoch, delivered, unacked, handed, retries, reset }, delivered + 1, reach);
   return reopened.reduce(reopen, state);

@@ -48,6 +48,7 @@ export function createRedeliverer(options: RedelivererOptions): Redeliverer {
 
   function arm(at = nextDueAt(options.state(), terms)): void {
     if (stopTimer || isLooking || at === null || isOver()) return;
+    if (at <= clock.now()) return clock.soon(look);
     stopTimer = clock.schedule(at, () => {
       stopTimer = null;
       look();
