@@ -85,6 +85,21 @@ export function createLedger(channel: string, ownId: string, truth: Truth, count
   };
 }
 
+/** A message that is nacked more often is given up: its retries are three. */
+const MAX_NACKS = 2;
+
+/** Counts by name. */
+function createTally(): { add(name: string): number } {
+  const counts = new Map<string, number>();
+  return {
+    add(name) {
+      const count = (counts.get(name) ?? 0) + 1;
+      counts.set(name, count);
+      return count;
+    },
+  };
+}
+
 interface ClientDeps {
   readonly clock: FakeClock;
   readonly random: SeededRandom;
@@ -108,9 +123,10 @@ export interface SocketConsumer {
 export function createSocketConsumer(
   deps: ClientDeps & { dial(): SocketLike; readonly ledger: Ledger },
 ): SocketConsumer {
-  const { clock, random, channel, clientId, ledger } = deps;
+  const { clock, random, channel, clientId, ledger, counters } = deps;
   const outbox = new Map<string, object>();
   const unacked = new Map<string, ChannelMessageFrame>();
+  const nacks = createTally();
   let socket: SocketLike | null = null;
   let behaves = false;
 
@@ -153,6 +169,11 @@ export function createSocketConsumer(
         const message = frame as unknown as ChannelMessageFrame;
         ledger.message(message);
         if (!behaves && random.chance(0.2)) return; // never acked on this connection
+        if (!behaves && random.chance(0.1) && nacks.add(message.event_id) <= MAX_NACKS) {
+          counters['messages nacked']++;
+          send({ type: 'message_nack', event_id: message.event_id, channel });
+          return;
+        }
         const ack = { type: 'message_ack', event_id: message.event_id, channel };
         clock.schedule(clock.now() + random.int(0, behaves ? 5 : 400), () => {
           if (!send(ack)) return;

@@ -16,6 +16,7 @@ export const COUNTED = [
   'replays',
   'resets',
   'redeliveries',
+  'messages nacked',
   'poll answers lost',
   'runs resumed',
   'runs cancelled',

@@ -27,6 +27,8 @@ interface Ledger {
   readonly ackSent: Set<string>;
   /** Acked at another server than the one that hands out: that one may learn of it too late to stop, once. */
   readonly crossed: Set<string>;
+  /** Given up, by id: how often. */
+  readonly dead: Map<string, number>;
   /** Up to here, messages are gone, and it was told so. */
   lostUpTo: number;
 }
@@ -84,8 +86,10 @@ async function play(seed: number): Promise<void> {
     acked: new Set(),
     ackSent: new Set(),
     crossed: new Set(),
+    dead: new Map(),
     lostUpTo: 0,
   };
+  const deaths = new Set<string>();
   const problems: string[] = [];
   let hand: Hand | null = null;
   let handsOut: Server | null = null;
@@ -98,6 +102,14 @@ async function play(seed: number): Promise<void> {
       random: random.fork(),
       maxInFlight: MAX,
       report: (problem) => void problems.push(problem),
+      async bury({ entry, at, attempts }) {
+        await life.store.logs.append('dead:a', []); // it takes a moment
+        const death = `${entry.id} ${at}`;
+        if (deaths.has(death)) return;
+        deaths.add(death);
+        expect(attempts, `${entry.id} was given up`).toBeGreaterThan(3);
+        ledger.dead.set(entry.id, (ledger.dead.get(entry.id) ?? 0) + 1);
+      },
     });
     return { life, consumers };
   }
@@ -115,7 +127,22 @@ async function play(seed: number): Promise<void> {
     const since = { epoch: head.epoch, offset: 0 };
     handsOut = pickServer();
     ledger.crossed.clear();
-    const attaching = handsOut.consumers.attach({ key: KEY, log: LOG, head, since });
+    const server = handsOut;
+    const attaching = server.consumers.attach({
+      key: KEY,
+      log: LOG,
+      head,
+      since,
+      redeliver(entry) {
+        if (!ledger.crossed.has(entry.id))
+          expect(ledger.acked, `${entry.id} was acked, and came again`).not.toContain(entry.id);
+        ledger.handedOut.add(entry.id);
+        return random.chance(0.9);
+      },
+      onLost(lost) {
+        ledger.lostUpTo = Math.max(ledger.lostUpTo, lost.to.offset);
+      },
+    });
     await clock.settle();
     return new Hand(await attaching, store, ledger);
   }
@@ -134,6 +161,26 @@ async function play(seed: number): Promise<void> {
     if (random.chance(0.7)) await clock.settle();
   }
 
+  async function nackOne(): Promise<void> {
+    const id = random.pick([...ledger.handedOut].slice(-20));
+    if (id === undefined) return;
+    pickServer()
+      .consumers.nack(KEY, LOG, id)
+      .catch(() => {}); // its server may be gone
+    if (random.chance(0.7)) await clock.settle();
+  }
+
+  /** What was given up is wanted again. */
+  async function reopenOne(): Promise<void> {
+    const id = random.pick([...ledger.dead.keys()]);
+    const at = id === undefined ? null : await store.logs.find(LOG, id);
+    if (id === undefined || !at || ledger.acked.has(id)) return;
+    const asked = pickServer().consumers.reopen(KEY, LOG, at);
+    asked.catch(() => {});
+    await clock.settle();
+    if (await asked) ledger.dead.delete(id);
+  }
+
   function crash(): void {
     const index = random.int(0, servers.length - 1);
     servers[index]?.life.end();
@@ -146,7 +193,10 @@ async function play(seed: number): Promise<void> {
     if (dice < 0.3) await publish();
     else if (dice < 0.42) hand = await attach();
     else if (dice < 0.65) await hand?.deliver(random.int(1, 6));
-    else if (dice < 0.85) await ackOne();
+    else if (dice < 0.76) await ackOne();
+    else if (dice < 0.82) await nackOne();
+    else if (dice < 0.84) await reopenOne();
+    else if (dice < 0.86) await clock.advance(random.int(1, 120_000));
     else if (dice < 0.9) {
       hand?.attachment.detach().catch(() => {});
       hand = null;
@@ -162,7 +212,7 @@ async function play(seed: number): Promise<void> {
   const { head } = await store.logs.append(LOG, []);
   for (let rounds = 0; rounds < 200; rounds++) {
     await last.deliver(5);
-    await clock.settle();
+    await clock.advance(rounds % 10 === 0 ? 600 : 0); // a peer that took nothing is tried again
     for (const id of ledger.handedOut) {
       if (ledger.acked.has(id) || !last.attachment.isInFlight(id)) continue;
       const acking = last.attachment.ack(id);
@@ -173,6 +223,7 @@ async function play(seed: number): Promise<void> {
   const page = await store.logs.read(LOG, { offset: head.oldest - 1 }, { entries: 10_000, bytes: 1 << 30 });
   for (const { id, offset, source } of page.kind === 'page' ? page.entries : []) {
     if (source === OWN || offset <= ledger.lostUpTo || ledger.ackSent.has(id)) continue;
+    if (ledger.dead.has(id)) continue;
     expect(ledger.acked, `${id} never came, and nobody told of it`).toContain(id);
   }
   expect(problems).toEqual([]);

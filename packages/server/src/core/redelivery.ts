@@ -34,8 +34,9 @@ export function handOut(state: ConsumerState, upTo: number, at: number): Consume
   const { handed } = state;
   const last = handed.at(-1);
   if (last && upTo <= last[0]) return state;
-  const before = last?.[1] === at ? handed.slice(0, -1) : handed;
-  return { ...state, handed: [...before, [upTo, at]] };
+  const time = Math.max(at, last?.[1] ?? 0); // they ascend, whatever the machine's clock does
+  const before = last?.[1] === time ? handed.slice(0, -1) : handed;
+  return { ...state, handed: [...before, [upTo, time]] };
 }
 
 /**
