@@ -43,8 +43,8 @@ export interface Attachment {
   abandon(): void;
   /** Stores the record though nothing happened: it must outlive a quiet day. */
   keep(): void;
-  /** Somebody else changed the record: what is acked there is acked. */
-  adopt(record: ConsumerRecord): void;
+  /** Somebody else changed the record: what is acked there is acked. Returns what it now is. */
+  adopt(record: ConsumerRecord): ConsumerState;
   /** Another has the consumer now. */
   takeOver(): void;
 }
@@ -100,6 +100,8 @@ export function createAttachment(options: AttachmentOptions): Attachment {
   const arrived = new Set<number>();
   for (const [from, to] of state.unacked)
     for (let offset = from; offset <= Math.min(to, confirmed); offset++) arrived.add(offset);
+  /** Reopened, and not stored as such yet: no record of another shows it. */
+  const wanted = new Set<number>();
   let over = false;
 
   const redeliverer = createRedeliverer({
@@ -121,7 +123,8 @@ export function createAttachment(options: AttachmentOptions): Attachment {
       await persist();
       if (over) return;
       await options.bury(entry, { reason, attempts: failures, at });
-      await done(offset, entry.id);
+      const isWantedAgain = state.retries.some((retry) => retry.offset === offset && retry.at !== at);
+      if (!isWantedAgain) await done(offset, entry.id);
     },
     onLost(reset) {
       lose(reset);
@@ -215,6 +218,7 @@ export function createAttachment(options: AttachmentOptions): Attachment {
     const wasFull = room() <= 0;
     inFlight.delete(eventId);
     arrived.delete(offset);
+    wanted.delete(offset);
     state = ack(state, offset);
     try {
       await persist();
@@ -286,8 +290,13 @@ export function createAttachment(options: AttachmentOptions): Attachment {
     },
     async reopen(epoch, offset) {
       if (over || epoch !== state.epoch || offset > state.delivered) return false;
+      wanted.add(offset);
       state = reopen(state, offset);
-      await persist();
+      try {
+        await persist();
+      } finally {
+        wanted.delete(offset);
+      }
       redeliverer.look();
       return !over;
     },
@@ -302,9 +311,10 @@ export function createAttachment(options: AttachmentOptions): Attachment {
     },
     keep: persistLater,
     adopt(record) {
-      state = adoptAcks(state, record);
+      state = [...wanted].reduce(reopen, adoptAcks(state, record));
       forgetAcked();
       redeliverer.arm();
+      return state;
     },
     takeOver,
   };

@@ -11,7 +11,7 @@ const LOG = 'channel:a';
 const KEY = 'consumer/me/device/a';
 const OWN = 'me/device';
 const MAX = 8;
-const SEEDS = 300;
+const SEEDS = 900;
 const STEPS = 80;
 
 interface Server {

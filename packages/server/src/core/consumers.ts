@@ -3,7 +3,6 @@ import type { Clock, Head, Logs, Random, Records, Report } from '../ports.ts';
 import { type Attachment, createAttachment } from './attachment.ts';
 import {
   ack,
-  adoptAcks,
   type ConsumerRecord,
   type ConsumerState,
   committedOf,
@@ -215,8 +214,7 @@ export function createConsumers(options: ConsumersOptions): Consumers {
         const now = await load(key);
         if (now?.record.holder === holder) {
           // Its owner may have acked something elsewhere.
-          attachment.adopt(now.record);
-          const whole = { ...adoptAcks(record, now.record), clean: record.clean, holder };
+          const whole = { ...attachment.adopt(now.record), clean: record.clean, holder };
           stored = await put(key, whole, now.version);
         }
       }
