@@ -2,6 +2,8 @@ import { parseArgs } from 'node:util';
 import { soakChurn } from './churn.ts';
 import { soakDrain } from './drain.ts';
 import { soakKill } from './kill.ts';
+import { soakPresence } from './presence.ts';
+import { soakPush } from './push.ts';
 import { soakSlow } from './slow.ts';
 
 /** `npm run soak -- NAME`: the full form of what `npm test` runs short. Figures go to docs/reliability.md. */
@@ -10,6 +12,8 @@ const SOAKS: Readonly<Record<string, () => Promise<void>>> = {
   churn: soakChurn,
   drain: soakDrain,
   slow: soakSlow,
+  push: soakPush,
+  presence: soakPresence,
 };
 
 const { positionals } = parseArgs({ allowPositionals: true });

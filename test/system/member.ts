@@ -91,6 +91,7 @@ export async function joinAs(options: MemberOptions): Promise<Member> {
   const capabilities = isBatched ? ['presence_batch'] : [];
   socket.send({ type: 'auth', client_id: idOf(number), capabilities });
   socket.send({ type: 'channel.subscribe', channel, delivery: false });
+  socket.send({ type: 'presence.heartbeat' }); // whatever status it says is meant
   await until('the subscription', 30_000, () => subscribed);
   first = await query();
 
