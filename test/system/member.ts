@@ -16,7 +16,7 @@ interface Change {
 export interface Member {
   readonly number: number;
   readonly socket: RawSocket;
-  /** What it was told first, and all changes since. */
+  /** What it was told first, and all changes since. Nobody is told of itself: what it said counts. */
   readonly roll: Roll;
   /** Asks who is there. Rejects when the answer is not whole. */
   query(): Promise<Roll>;
@@ -106,7 +106,10 @@ export async function joinAs(options: MemberOptions): Promise<Member> {
       return Uint8Array.from(changed, (status, index) => (status < 0 ? (first?.[index] ?? 0) : status));
     },
     query,
-    say: (status) => socket.send({ type: 'presence.heartbeat', status }),
+    say(status) {
+      socket.send({ type: 'presence.heartbeat', status });
+      changed[number] = STATUSES.indexOf(status);
+    },
     leave() {
       socket.socket.end(Buffer.from([0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8])); // a close with 1000
     },
