@@ -75,11 +75,13 @@ export {
   PollDeregister,
   PollHeartbeat,
   PollMessages,
+  PollPresenceQuery,
   PollPublish,
   PollRegister,
   PollRegistered,
   PollSubscribe,
   PollUnsubscribe,
+  PushSseQuery,
 } from './poll.ts';
 export { draftOf, eventOf, isMessage } from './projections/event-of.ts';
 export { toChat } from './projections/to-chat.ts';
@@ -146,5 +148,6 @@ export {
   type SseEvent,
   type SseReader,
   writeSse,
+  writeSseId,
 } from './sse.ts';
 export { negotiate } from './version.ts';

@@ -26,7 +26,8 @@ export const PollMessages = z.object({
   ...poller,
   /** Seconds. */
   timeout: z.number().min(0).optional(),
-  cursor: z.string().max(64_000).optional(),
+  /** Room for the positions of 1,000 channels with long names. */
+  cursor: z.string().max(900_000).optional(),
 });
 export const PollBatch = z.object({
   messages: z.array(
@@ -51,5 +52,17 @@ export const PollUnsubscribe = z.object({ ...poller, channel: ChannelName });
 export const PollPublish = PublishFrame.pick({ channel: true, data: true, event_id: true }).extend(poller);
 export const PollHeartbeat = HeartbeatFrame.pick({ status: true, metadata: true }).extend(poller);
 export const PollDeregister = z.object(poller);
+/** Query of the route. Without a channel: everybody. */
+export const PollPresenceQuery = z.object({ ...poller, channel: ChannelName.optional() });
+/** Query of `/api/push/sse`. What is subscribed to at the opening, and under which id where the credential names none. */
+export const PushSseQuery = z.object({
+  poll_token: poller.poll_token.optional(),
+  client_id: ClientMadeId.optional(),
+  cursor: PollMessages.shape.cursor,
+  channel: z.array(ChannelName).max(1_000),
+  /** Of `channel`. Default true; a client without an id of its own cannot ack, so it has none. */
+  delivery: z.enum(['true', 'false']).optional(),
+});
+export type PushSseQuery = z.infer<typeof PushSseQuery>;
 export const ChannelPost = PublishFrame.pick({ data: true, event_id: true });
 export const ChannelPosted = z.object({ event_id: z.string(), sequence: z.int() });

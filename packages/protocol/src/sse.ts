@@ -1,5 +1,6 @@
 /** One server-sent event. */
 export interface SseEvent {
+  /** What a reader made by {@link createSseReader} gives is `message` where the stream names none. */
   readonly event: string;
   /** Absent on events that are not positions (meta events). */
   readonly id?: string;
@@ -16,14 +17,21 @@ export const SSE_HEADERS: Readonly<Record<string, string>> = {
 };
 
 /** LF only, `data: ` with the space; `data` must be one line, as JSON text always is. */
-export function writeSse(event: SseEvent): string {
-  const id = event.id === undefined ? '' : `id: ${event.id}\n`;
-  return `event: ${event.event}\n${id}data: ${event.data}\n\n`;
+export function writeSse({ event, id, data }: Omit<SseEvent, 'event'> & { readonly event?: string }): string {
+  const name = event === undefined ? '' : `event: ${event}\n`;
+  return `${name}${id === undefined ? '' : `id: ${id}\n`}data: ${data}\n\n`;
+}
+
+/** A position without an event: an EventSource comes back with it, and shows nothing. */
+export function writeSseId(id: string): string {
+  return `id: ${id}\n\n`;
 }
 
 /** A reader of a stream that may be cut anywhere: feed it text, it returns the events that are complete. */
 export interface SseReader {
   push(text: string): SseEvent[];
+  /** The newest id that came, also in a block without data; '' before the first. */
+  readonly lastId: string;
 }
 
 /** Comments and unknown fields are skipped; CRLF, CR and LF all end a line, as the standard says. */
@@ -31,6 +39,7 @@ export function createSseReader(): SseReader {
   let rest = '';
   let event = '';
   let id: string | undefined;
+  let lastId = '';
   let data: string[] = [];
 
   function line(text: string): SseEvent | null {
@@ -39,6 +48,7 @@ export function createSseReader(): SseReader {
         data.length > 0
           ? { event: event || 'message', ...(id === undefined ? {} : { id }), data: data.join('\n') }
           : null;
+      lastId = id ?? lastId;
       event = '';
       id = undefined;
       data = [];
@@ -54,6 +64,9 @@ export function createSseReader(): SseReader {
   }
 
   return {
+    get lastId() {
+      return lastId;
+    },
     push(chunk) {
       rest += chunk;
       const events: SseEvent[] = [];

@@ -97,6 +97,24 @@ describe('a JWT at the doors', () => {
     expect(await poll(openGateway({ beside: world, auth: other }))).toBe(401);
   });
 
+  it('L-15 ends the stream, and the poll, that it was given for', async () => {
+    const world = openGateway({ auth: AUTH });
+    const token = await tokenOf({ sub: 'ann', exp: world.clock.now() / 1000 + 20 });
+    const opening = world.ask('GET', `/api/push/sse?channel=news&token=${token}`);
+    const registering = world.ask('POST', '/api/push/poll/register', { token });
+    await eventually(world, () => opening.answered && registering.answered);
+    const stream = await opening.pushStream();
+    const { poll_token } = (await registering.answer()).body as { poll_token: string };
+    const parked = world.ask('POST', '/api/push/poll/messages', { body: { poll_token } });
+    await world.clock.advance(19_999);
+    expect([stream.ended, parked.answered]).toEqual([false, false]);
+    await world.clock.advance(1);
+    expect([stream.ended, parked.answered]).toEqual([true, true]);
+    expect(
+      await statusOf(world, world.ask('POST', '/api/push/poll/messages', { body: { poll_token } })),
+    ).toBe(401);
+  });
+
   it('L-15 that cannot be checked is `unavailable`: 4503 or 503', async () => {
     const jwksUrl = 'http://127.0.0.1:1/keys';
     const world = openGateway({ auth: { jwt: { jwksUrl, issuer: 'a', audience: 'b' } } });

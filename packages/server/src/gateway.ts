@@ -20,6 +20,7 @@ import { type Consumers, createConsumers } from './core/consumers.ts';
 import { createFeeds } from './core/feed.ts';
 import { LEASE_TERMS, type LeaseTerms } from './core/lease.ts';
 import { createJournal, type RetentionLimits } from './core/log.ts';
+import { createMembers } from './core/members.ts';
 import { parseLog } from './core/names.ts';
 import { createNotices, NOTICES } from './core/notices.ts';
 import { createPresences } from './core/presence.ts';
@@ -27,6 +28,7 @@ import { createRuns } from './core/runs.ts';
 import { createSessions } from './core/sessions.ts';
 import { createTails } from './core/tail.ts';
 import { createWorkers, type Workers } from './core/worker.ts';
+import { sourceOf } from './doors/dialects.ts';
 import { createGatewayDoor } from './doors/gateway.ts';
 import { createPages } from './doors/pages.ts';
 import { createPollDoor } from './doors/poll.ts';
@@ -42,7 +44,7 @@ import { checkLimits, LIMITS, type Limits } from './limits.ts';
 import { createLoopLag } from './observe/loop-lag.ts';
 import { createMetrics, createMetricsRoute } from './observe/metrics.ts';
 import { createTally } from './observe/tally.ts';
-import type { Clock, Random, Report, Store } from './ports.ts';
+import type { Clock, OpenStream, Random, Report, Store } from './ports.ts';
 
 export interface GatewayOptions {
   /** Agents, teams and workflows, in the order in which they are listed. */
@@ -142,6 +144,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       report,
       retentionOf(log) {
         const { kind } = parseLog(log);
+        if (kind === 'lobby' || kind === 'presence') return members.retention[kind];
         return { session: sessions, run: runs, channel: channels, notices: NOTICES }[kind].retention;
       },
     }),
@@ -171,6 +174,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     limits: retention.run,
   });
   const channels = createChannels({ logs, journal, clock, random, limits: retention.channel });
+  const members = createMembers({ logs, records, journal, feeds, clock, random, report, sourceOf });
   const notices = createNotices({
     logs,
     journal,
@@ -229,7 +233,7 @@ export function createGateway(options: GatewayOptions): Gateway {
         findComponent,
         health,
       }),
-      createPushDoor({ channels, consumers, feeds, tails, random, report, enabled: push }),
+      createPushDoor({ channels, consumers, feeds, tails, members, random, report, enabled: push }),
     ],
     authenticate,
     limits,
@@ -239,6 +243,8 @@ export function createGateway(options: GatewayOptions): Gateway {
     onError: tally.error,
   });
 
+  const openStream: OpenStream = (request, env, headers) =>
+    (isNode(env) ? openNodeStream : openWebStream)(request, env, headers);
   const pollTokens = createPollTokens({ records, clock, fingerprint: fingerprintOf(auth) });
   const poll = createPollDoor({
     channels,
@@ -247,6 +253,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     records,
     tokens: pollTokens,
     authenticate,
+    openStream,
     clock,
     random,
     report,
@@ -322,7 +329,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     const problem = { ...problemOf('draining', DRAINING.message), detail: DRAINING.message };
     return Promise.resolve(c.json(problem, ERRORS.draining.status));
   });
-  app.route('/api/push/poll', poll.routes);
+  app.route('/', poll.routes);
   app.route(
     '/',
     createRunsDoor({
@@ -332,8 +339,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       workers,
       components: agents,
       authenticate,
-      openStream: (request, env, headers) =>
-        (isNode(env) ? openNodeStream : openWebStream)(request, env, headers),
+      openStream,
       clock,
       report,
       storeName: store.name,
@@ -377,6 +383,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     await answered(); // nobody is at the store any more when it is closed
     await sockets.settled();
     notices.close();
+    await members.close();
     tails.close();
     sessions.close();
     await presences.close();

@@ -6,6 +6,7 @@ import type { Clock, Store } from '../src/ports.ts';
 import { createMemoryStore } from '../src/stores/memory.ts';
 import { AGENTS } from './agents.ts';
 import type { FrameOf, SocketPath } from './frames.ts';
+import { followPushStream, type PushStream } from './push-stream.ts';
 import { dial, type TestSocket } from './socket.ts';
 import { followStream, type TestStream } from './stream.ts';
 
@@ -33,6 +34,8 @@ export interface Asked {
   answer(): Promise<Answer>;
   /** Its answer as a stream, which has begun. */
   stream(): Promise<TestStream>;
+  /** Its answer as a stream of door 2, which has begun. */
+  pushStream(): Promise<PushStream>;
   /** The client goes away. */
   hangUp(): void;
 }
@@ -146,6 +149,11 @@ export function openGateway(options: TestGatewayOptions = {}): TestGateway {
       },
       async stream() {
         const followed = followStream(await arrived(), abort);
+        await clock.settle();
+        return followed;
+      },
+      async pushStream() {
+        const followed = followPushStream(await arrived(), abort);
         await clock.settle();
         return followed;
       },

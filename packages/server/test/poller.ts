@@ -8,7 +8,9 @@ export type Batch = z.infer<typeof PollBatch>;
 export interface Poller {
   readonly clientId: string;
   readonly token: string;
-  subscribe(channel: string): Promise<void>;
+  /** A request to one of its routes: its answer, or the code of its refusal. */
+  ask(route: string, body?: object): Promise<unknown>;
+  subscribe(channel: string, more?: object): Promise<void>;
   /** A poll under way: the answer is its `batch`. */
   begin(cursor?: string, timeout?: number): PollUnderWay;
   /** A poll that waits for nothing that is not there. */
@@ -55,8 +57,13 @@ function createPoller(gateway: TestGateway, clientId: string, token: string): Po
   return {
     clientId,
     token,
-    async subscribe(channel) {
-      await post('subscribe', { channel });
+    async ask(route, body) {
+      const { body: answer } = await gateway.post(`/api/push/poll/${route}`, { poll_token: token, ...body });
+      const { error } = answer as { readonly error?: { readonly code: string } };
+      return error ? error.code : answer;
+    },
+    async subscribe(channel, more) {
+      await post('subscribe', { channel, ...more });
     },
     begin,
     async poll(cursor) {
@@ -78,7 +85,7 @@ function createPoller(gateway: TestGateway, clientId: string, token: string): Po
 }
 
 /** `sequence` of every message, with a `+` where it may have been seen before; `reset` for a lost position. */
-export function told({ messages }: Batch): string[] {
+export function told({ messages }: Pick<Batch, 'messages'>): string[] {
   return messages.map((message) => {
     if (message.type === 'channel.reset') return `reset ${message.from}-${message.to}`;
     if (message.type !== 'channel_message') return message.type;

@@ -8,11 +8,16 @@ import type { Clock, Records } from '../ports.ts';
 export interface PollIdentity {
   readonly principal: Principal;
   readonly clientId: string;
+  /** The id of its registration: the token is good while that stands. */
+  readonly registration: string;
 }
 
 export interface PollTokens {
   sign(identity: PollIdentity): Promise<string>;
-  /** Throws `unauthorized` for a token that this gateway, or one on the same store, never made. */
+  /**
+   * Throws `unauthorized` for a token that this gateway, or one on the same store, never made. Whether its registration
+   * stands is for the caller to see.
+   */
   verify(token: string): Promise<PollIdentity>;
 }
 
@@ -51,9 +56,9 @@ export function createPollTokens(options: {
   }
 
   return {
-    async sign({ principal, clientId }) {
+    async sign({ principal, clientId, registration }) {
       const { subject, user, scopes, patterns, expiresAt } = principal;
-      const claims = { subject, user, scopes: [...scopes], patterns, clientId, expiresAt };
+      const claims = { subject, user, scopes: [...scopes], patterns, clientId, registration, expiresAt };
       const payload = Buffer.from(JSON.stringify(claims)).toString('base64url');
       return `${payload}.${(await macOf(payload)).toString('base64url')}`;
     },
@@ -71,14 +76,16 @@ export function createPollTokens(options: {
         readonly scopes: readonly Scope[];
         readonly patterns: Principal['patterns'];
         readonly clientId: string;
+        readonly registration: string;
         readonly expiresAt?: number;
       };
-      const { subject, user, scopes, patterns, clientId, expiresAt } = claims;
+      const { subject, user, scopes, patterns, clientId, registration, expiresAt } = claims;
       if (expiresAt !== undefined && expiresAt <= clock.now()) {
         throw new WireError('unauthorized', 'This poll token is too old. Register again with a new token.');
       }
       const expiry = expiresAt === undefined ? {} : { expiresAt };
-      return { principal: { subject, user, scopes: new Set(scopes), patterns, ...expiry }, clientId };
+      const principal = { subject, user, scopes: new Set(scopes), patterns, ...expiry };
+      return { principal, clientId, registration };
     },
   };
 }

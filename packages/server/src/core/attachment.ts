@@ -13,7 +13,7 @@ import {
   setRetry,
 } from './consumer.ts';
 import { createRedeliverer, type DeathReason, type RedelivererOptions } from './redeliverer.ts';
-import { feedFrom, handedAt, handOut, nackOf, startAgain } from './redelivery.ts';
+import { dueOf, feedFrom, handedAt, handOut, nackOf, startAgain } from './redelivery.ts';
 
 /** The one live hold on a consumer: what a feed needs to deliver to it at least once. */
 export interface Attachment {
@@ -37,6 +37,8 @@ export interface Attachment {
   reopen(epoch: string, offset: number): Promise<boolean>;
   /** Whether it handed this id out and waits for its ack. */
   isInFlight(eventId: string): boolean;
+  /** Whether something is to come again, or to be given up, now. */
+  isDue(): boolean;
   /** Stores how far it came. False when another had the consumer already: then what it handed out does not count. */
   detach(): Promise<boolean>;
   /** Ends without a word: whoever had the consumer before may still be handing out, so nothing exact can be said. */
@@ -273,6 +275,7 @@ export function createAttachment(options: AttachmentOptions): Attachment {
     },
     onReset: lose,
     isInFlight: (eventId) => inFlight.has(eventId),
+    isDue: () => !over && dueOf(state, terms, clock.now()).length > 0,
     async ack(eventId) {
       const offset = await offsetOf(eventId);
       if (offset === null) return false;

@@ -19,7 +19,7 @@ export interface Channels {
   /** Stored when it resolves. The same event id again stores nothing and returns the first position. */
   publish(
     name: string,
-    message: { readonly data: unknown; readonly source: string; readonly eventId?: string | undefined },
+    message: { readonly data: unknown; readonly source?: string; readonly eventId?: string | undefined },
   ): Promise<Published>;
   readonly retention: Retention;
 }
@@ -53,7 +53,9 @@ export function createChannels(options: {
 
     async publish(name, { data, source, eventId = `evt_${random.id()}` }) {
       const log = logOf.channel(name);
-      const { offsets } = await journal.append(log, [{ id: eventId, type: 'message', data, source }]);
+      const { offsets } = await journal.append(log, [
+        { id: eventId, type: 'message', data, ...(source !== undefined && { source }) },
+      ]);
       await touch(log);
       return { eventId, sequence: offsets[0] ?? 0 };
     },

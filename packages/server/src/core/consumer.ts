@@ -107,7 +107,7 @@ function pruned(state: ConsumerState): ConsumerState {
   return { ...state, handed: first < 0 ? [] : handed.slice(first), retries };
 }
 
-/** What `other` knows to be acked is acked, what it wants to come again comes again: the same consumer, as somebody else changed it meanwhile. */
+/** What `other` knows to be acked is acked, what it nacked or wants to come again comes again: the same consumer, as somebody else changed it meanwhile. */
 export function adoptAcks(state: ConsumerState, other: ConsumerRecord): ConsumerState {
   if (other.epoch !== state.epoch) return state;
   const open: readonly Range[] = [...other.unacked, [other.delivered + 1, Number.POSITIVE_INFINITY]];
@@ -116,7 +116,11 @@ export function adoptAcks(state: ConsumerState, other: ConsumerRecord): Consumer
       first <= to && last >= from ? [[Math.max(from, first), Math.min(to, last)]] : [],
     ),
   );
-  return (other.reopened ?? []).reduce(reopen, pruned({ ...state, unacked }));
+  const failuresOf = (offset: number): number =>
+    state.retries.find((retry) => retry.offset === offset)?.failures ?? 0;
+  const nacked = (other.retries ?? []).filter(({ offset, failures }) => failures > failuresOf(offset));
+  const adopted = nacked.reduce<ConsumerState>(setRetry, { ...state, unacked });
+  return (other.reopened ?? []).reduce(reopen, pruned(adopted));
 }
 
 /** The position was lost: nothing up to `lost.to` can be had any more. */

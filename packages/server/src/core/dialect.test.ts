@@ -1,3 +1,4 @@
+import type { Entry } from '@continuo/protocol';
 import { describe, expect, it } from 'vitest';
 import { createDialect, entryOf } from '../../test/reading.ts';
 import { createSlot, frameOf, joinSlots } from './dialect.ts';
@@ -35,5 +36,13 @@ describe('the frames of an entry', () => {
     expect(joined).toBe('one 1 e1\none 2 e2\none 3 e3\n');
     const [first] = slots;
     expect(joinSlots(slots.slice(0, 1), dialect)).toBe(first && frameOf(first, dialect));
+  });
+
+  it('are one frame where the dialect has one for several; the frame of an entry alone is shared', () => {
+    const batch = { ...createDialect('one'), batch: (entries: readonly Entry[]) => `all ${entries.length}` };
+    const slots = [1, 2].map((offset) => createSlot(entryOf(offset), 10));
+    expect(Buffer.from(joinSlots(slots, batch)).toString()).toBe('all 2\n');
+    const [first] = slots;
+    expect(joinSlots(slots.slice(0, 1), batch)).toBe(first && frameOf(first, batch));
   });
 });

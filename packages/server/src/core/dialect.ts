@@ -7,6 +7,8 @@ export interface Dialect {
   readonly key: string;
   readonly wire: Wire;
   text(entry: Entry): string;
+  /** Several entries as one frame. Without it each is a frame of its own. */
+  batch?(entries: readonly Entry[]): string;
 }
 
 /** An entry in memory, with the frames it was encoded to: once per dialect, shared by all readers. */
@@ -37,5 +39,6 @@ export function frameOf(slot: Slot, dialect: Dialect): Uint8Array {
 export function joinSlots(slots: readonly Slot[], dialect: Dialect): Uint8Array {
   const [first] = slots;
   if (slots.length === 1 && first) return frameOf(first, dialect);
+  if (dialect.batch) return dialect.wire.frame(dialect.batch(slots.map((slot) => slot.entry)));
   return dialect.wire.join(slots.map((slot) => frameOf(slot, dialect)));
 }

@@ -43,6 +43,21 @@ describe('a feed', () => {
     expect([early, reader.offsets]).toEqual([0, [1, 2, 3]]);
   });
 
+  it('says once that it waits at the head, when all was delivered', async () => {
+    const { clock, append, open } = createReading();
+    await append(LOG, 700);
+    const live: number[] = [];
+    const reader = await open(LOG, 0, { onLive: () => live.push(reader.offsets.length) });
+    await clock.settle();
+    expect(live).toEqual([700]);
+    reader.peer.stall();
+    await append(LOG, 1, { data: 'x'.repeat(WATERMARK_BYTES) });
+    await append(LOG, 1);
+    reader.peer.drain();
+    await clock.settle();
+    expect([live, reader.offsets.length]).toEqual([[700], 702]);
+  });
+
   it('gives entries up to `until` in the old dialect, those after in the other, and says once where that was', async () => {
     const { clock, append, open } = createReading();
     await append(LOG, 700);

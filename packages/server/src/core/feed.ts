@@ -30,6 +30,8 @@ export interface FeedOptions {
   onMoved?(sent: readonly Entry[], from: number, to: number): void;
   /** The position was lost: show it, and say where to go on; `null` closes the feed. */
   onReset(reset: Reset): Promise<Cursor | null> | Cursor | null;
+  /** Called once, when it first waits at the log's head. */
+  onLive?(): void;
   /** The log has ended and all of it was handed to the peer. */
   onEnd?(): void;
 }
@@ -55,6 +57,7 @@ export class Feed implements LiveReader {
   #again = false;
   #closed = false;
   #replayed = false;
+  #wasLive = false;
   readonly #tail: Tail;
   readonly #options: FeedOptions;
   #onDrained: (() => void) | null = null;
@@ -142,6 +145,10 @@ export class Feed implements LiveReader {
   #enterLive(): void {
     this.#live = true;
     this.#tail.live.add(this);
+    if (!this.#wasLive) {
+      this.#wasLive = true;
+      this.#options.onLive?.();
+    }
     if (this.#tail.ended && this.#offset >= this.#tail.offset) this.#options.onEnd?.();
   }
 

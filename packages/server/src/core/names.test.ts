@@ -20,6 +20,12 @@ describe('the names of logs', () => {
     expect(parseLog(logOf.channel(name))).toEqual({ kind: 'channel', name });
   });
 
+  it('presence: are read back as they were made, of a channel and of all', () => {
+    expect(parseLog(logOf.presence('a/b:c'))).toEqual({ kind: 'presence', name: 'a/b:c' });
+    expect(parseLog(logOf.lobby())).toEqual({ kind: 'lobby' });
+    expect(() => parseLog('presence:')).toThrow('no log is named');
+  });
+
   it('L-10 differ wherever their owners do', () => {
     fc.assert(
       fc.property(id, id, id, id, (owner, name, otherOwner, otherName) => {

@@ -8,6 +8,10 @@ export const logOf = {
   channel: (name: string): string => `channel:${name}`,
   /** What servers tell each other about consumers. */
   notices: (): string => 'notices:',
+  /** Every change of every client on channels: see members.ts. */
+  lobby: (): string => 'presence',
+  /** What a channel's subscribers are told of each other. */
+  presence: (channel: string): string => `presence:${channel}`,
 };
 
 export const keyOf = {
@@ -28,19 +32,24 @@ export const keyOf = {
   checkpoint: (log: string): string => `checkpoint/${log}`,
   /** Who is connected to a server. */
   presence: (server: string): string => `presence/${safe(server)}`,
+  /** That a server lives: see servers.ts. */
+  server: (id: string): string => `server/${safe(id)}`,
   secret: (name: string): string => `secret/${safe(name)}`,
 };
 
 export type LogName =
   | { readonly kind: 'session' | 'run'; readonly owner: string; readonly id: string }
-  | { readonly kind: 'channel' | 'notices'; readonly name: string };
+  | { readonly kind: 'channel' | 'notices' | 'presence'; readonly name: string }
+  | { readonly kind: 'lobby' };
 
 /** The inverse of {@link logOf}. Throws for a name it never made. */
 export function parseLog(log: string): LogName {
+  if (log === logOf.lobby()) return { kind: 'lobby' };
   const colon = log.indexOf(':');
   const kind = log.slice(0, colon);
   const rest = log.slice(colon + 1);
-  if (kind === 'channel' || kind === 'notices') return { kind, name: rest };
+  if (kind === 'channel' || kind === 'notices' || (kind === 'presence' && rest !== ''))
+    return { kind, name: rest };
   const [owner, id, ...more] = rest.split(':');
   if ((kind !== 'session' && kind !== 'run') || !owner || !id || more.length > 0)
     throw new Error(`no log is named ${log}`);

@@ -43,12 +43,20 @@ const AGAIN_MS = 500;
 export function createRedeliverer(options: RedelivererOptions): Redeliverer {
   const { log, terms, ttlMs, clock, report, isOver } = options;
   let stopTimer: (() => void) | null = null;
+  let armedAt = 0;
+  /** After a look that failed, in unix ms. */
+  let notBefore = 0;
   let isLooking = false;
   let again = false;
 
-  function arm(at = nextDueAt(options.state(), terms)): void {
-    if (stopTimer || isLooking || at === null || isOver()) return;
+  function arm(): void {
+    const dueAt = nextDueAt(options.state(), terms);
+    if (isLooking || dueAt === null || isOver()) return;
+    const at = Math.max(dueAt, notBefore);
     if (at <= clock.now()) return clock.soon(look);
+    if (stopTimer && armedAt <= at) return;
+    stopTimer?.();
+    armedAt = at;
     stopTimer = clock.schedule(at, () => {
       stopTimer = null;
       look();
@@ -65,12 +73,14 @@ export function createRedeliverer(options: RedelivererOptions): Redeliverer {
     lookAtAll().then(
       (isDone) => {
         isLooking = false;
-        arm(isDone ? undefined : clock.now() + AGAIN_MS);
+        if (!isDone) notBefore = clock.now() + AGAIN_MS;
+        arm();
       },
       (error: unknown) => {
         isLooking = false;
         report(`delivering again on ${log}`, error);
-        arm(clock.now() + AGAIN_MS);
+        notBefore = clock.now() + AGAIN_MS;
+        arm();
       },
     );
   }
@@ -107,7 +117,7 @@ export function createRedeliverer(options: RedelivererOptions): Redeliverer {
   }
 
   return {
-    arm: () => arm(),
+    arm,
     look,
     stop() {
       stopTimer?.();

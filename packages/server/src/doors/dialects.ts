@@ -1,4 +1,4 @@
-import { type Entry, toGateway, toRun, writeSse } from '@continuo/protocol';
+import { encodeVectorCursor, type Entry, toGateway, toRun, writeSse } from '@continuo/protocol';
 import type { Dialect } from '../core/dialect.ts';
 import { WATERMARK_BYTES } from '../core/feed.ts';
 import { parseLog } from '../core/names.ts';
@@ -39,35 +39,52 @@ function gatewayEvent(entry: Entry): ReturnType<typeof toGateway> {
   return toGateway(entry, name.kind === 'session' ? name.id : '');
 }
 
-/** Door 2: a message as it comes first, and as it comes when it may have been seen. */
-export const channelDialects: (wire: Wire) => { readonly first: Dialect; readonly again: Dialect } = perWire(
-  (wire) => ({
-    first: {
-      key: `channel.first ${wire.name}`,
-      wire,
-      text: (entry) => JSON.stringify({ ...channelMessage(entry), attempt: 1 }),
-    },
-    again: {
-      key: `channel.again ${wire.name}`,
-      wire,
-      text: (entry) => JSON.stringify({ ...channelMessage(entry), attempt: 2, _redelivered: true }),
-    },
-  }),
-);
+/** How a message comes first, and how when it may have been seen. */
+export interface ChannelDialects {
+  readonly first: Dialect;
+  readonly again: Dialect;
+}
+
+export const channelDialects: (wire: Wire) => ChannelDialects = perWire((wire) => ({
+  first: { key: `channel.first ${wire.name}`, wire, text: (entry) => channelText(entry, 1) },
+  again: { key: `channel.again ${wire.name}`, wire, text: (entry) => channelText(entry, 2) },
+}));
+
+/** Door 2 as server-sent events: with the position of its log as id for who reads one channel, without for others. */
+export const channelEventDialects: (wire: Wire) => {
+  readonly alone: ChannelDialects;
+  readonly among: ChannelDialects;
+} = perWire((wire) => {
+  const dialect = (name: string, attempt: number, idOf?: (entry: Entry) => string): Dialect => ({
+    key: `${name} ${attempt} ${wire.name}`,
+    wire,
+    text: (entry) => writeSse({ ...(idOf && { id: idOf(entry) }), data: channelText(entry, attempt) }),
+  });
+  const of = (name: string, idOf?: (entry: Entry) => string): ChannelDialects => ({
+    first: dialect(name, 1, idOf),
+    again: dialect(name, 2, idOf),
+  });
+  const positionOf = (entry: Entry): string => encodeVectorCursor(new Map([[entry.log, entry]]));
+  return { alone: of('channel.event.alone', positionOf), among: of('channel.event') };
+});
+
+/** The frame of a message, as JSON. Above the first attempt it may have been seen. */
+export function channelText(entry: Entry, attempt: number): string {
+  const message = { ...channelMessage(entry), attempt };
+  return JSON.stringify(attempt > 1 ? { ...message, _redelivered: true } : message);
+}
 
 /** Sends a message once more. False: the peer has more unread than it should. */
 export function redeliver(peer: Peer, entry: Entry, attempt: number): boolean {
   if (peer.bufferedBytes >= WATERMARK_BYTES) return false;
-  const text = JSON.stringify({ ...channelMessage(entry), attempt, _redelivered: true });
-  peer.send(peer.wire.frame(text));
+  peer.send(peer.wire.frame(channelText(entry, attempt)));
   return true;
 }
 
 function channelMessage(entry: Entry): Record<string, unknown> {
-  const name = parseLog(entry.log);
   return {
     type: 'channel_message',
-    channel: name.kind === 'channel' ? name.name : '',
+    channel: channelOf(entry),
     data: entry.data,
     event_id: entry.id,
     timestamp: entry.at / 1000,
@@ -75,6 +92,40 @@ function channelMessage(entry: Entry): Record<string, unknown> {
     target: null,
     sequence: entry.offset,
   };
+}
+
+/** Door 2: what becomes of a channel's clients, a frame each, or a frame for all changes of one tick. */
+export const presenceDialects: (wire: Wire) => { readonly single: Dialect; readonly batch: Dialect } =
+  perWire((wire) => ({
+    single: {
+      key: `presence.single ${wire.name}`,
+      wire,
+      text(entry) {
+        const { type, data } = presenceChange(entry);
+        return JSON.stringify({ type, channel: channelOf(entry), data });
+      },
+    },
+    batch: {
+      key: `presence.batch ${wire.name}`,
+      wire,
+      text: (entry) => presenceBatch([entry]),
+      batch: presenceBatch,
+    },
+  }));
+
+function presenceBatch(entries: readonly Entry[]): string {
+  const [first] = entries;
+  const channel = first ? channelOf(first) : '';
+  return JSON.stringify({ type: 'presence_batch', channel, changes: entries.map(presenceChange) });
+}
+
+function presenceChange(entry: Entry): { readonly type: string; readonly data: unknown } {
+  return { type: `presence_${entry.type}`, data: entry.data };
+}
+
+function channelOf(entry: Entry): string {
+  const name = parseLog(entry.log);
+  return name.kind === 'channel' || name.kind === 'presence' ? name.name : '';
 }
 
 /** Two users may have chosen one client id: the source of a message names both, the wire shows the client's. */

@@ -1,4 +1,4 @@
-import { ERRORS, type ErrorCode, WireError } from '@continuo/protocol';
+import { decodeVectorCursor, ERRORS, type ErrorCode, type VectorCursor, WireError } from '@continuo/protocol';
 import type { Context } from 'hono';
 import type { ZodType } from 'zod';
 import { bearerOf } from '../auth/authenticate.ts';
@@ -36,4 +36,11 @@ export function parseBody<T>(schema: ZodType<T>, body: unknown, code: ErrorCode)
   const [issue] = parsed.error.issues;
   const where = issue?.path.join('.');
   throw new WireError(code, where ? `"${where}" ${issue?.message}` : `${issue?.message}`);
+}
+
+/** The positions that a client presents; of none, none. Throws `bad_request` for text that no gateway made. */
+export function positionsOf(cursor: string | undefined): VectorCursor {
+  const positions = decodeVectorCursor(cursor ?? '');
+  if (!positions) throw new WireError('bad_request', '"cursor" is not one that this gateway made.');
+  return positions;
 }

@@ -76,6 +76,26 @@ describe('a poll', () => {
     expect(told(await batch())).toEqual(['1', '2']);
   });
 
+  it('P-13 that may not wait is answered as soon as it has looked', async () => {
+    let answerMs = 0;
+    const world = openGateway({
+      through: (store) =>
+        interceptStore(store, async (_call, go) => {
+          const at = world.clock.now() + answerMs;
+          if (answerMs > 0) await new Promise<void>((resolve) => world.clock.schedule(at, resolve));
+          return go();
+        }),
+    });
+    const poller = await register(world, 'tablet');
+    await poller.subscribe('news');
+    answerMs = 20;
+    const { asked } = poller.begin(undefined, 0);
+    await world.clock.advance(60);
+    expect(asked.answered).toBe(false);
+    await world.clock.advance(240);
+    expect(asked.answered).toBe(true);
+  });
+
   it('P-13 takes a hundred messages at most, the next one those after', async () => {
     const world = openGateway();
     const poller = await register(world, 'tablet');
@@ -152,16 +172,46 @@ describe('a poll', () => {
     expect(told(await poller.poll(cursor))).toEqual(['1']);
   });
 
-  it('reads a channel that is subscribed to while it is parked with the next poll', async () => {
+  it('P-13 reads a channel at once that is subscribed to here while it is parked', async () => {
     const world = openGateway();
     const poller = await register(world, 'tablet');
     await poller.subscribe('news');
-    const first = poller.begin();
+    const parked = poller.begin();
     await world.clock.settle();
     await poller.subscribe('sport');
-    expect(told(await first.batch())).toEqual([]);
+    await world.clock.settle();
+    expect(parked.asked.answered).toBe(false);
     await publish(world, 1, 1, 'sport');
-    expect(told(await poller.poll())).toEqual(['1']);
+    expect(told(await parked.batch())).toEqual(['1']);
+  });
+
+  it('P-13 reads a channel within 5 s that is subscribed to at another server while it is parked', async () => {
+    const world = openGateway();
+    const poller = await register(world, 'tablet');
+    const parked = poller.begin();
+    await world.clock.settle();
+    await poller.at(openGateway({ beside: world })).subscribe('news');
+    await publish(world, 1, 1);
+    await world.clock.advance(4_990);
+    expect(parked.asked.answered).toBe(false);
+    await world.clock.advance(10);
+    expect(told(await parked.batch())).toEqual(['1']);
+  });
+
+  it('P-13 does not read a channel that was left while it is parked', async () => {
+    const world = openGateway();
+    const poller = await register(world, 'tablet');
+    await poller.subscribe('news');
+    await poller.subscribe('sport', { delivery: false });
+    const parked = poller.begin();
+    await world.clock.settle();
+    for (const channel of ['news', 'sport']) {
+      expect(await poller.ask('unsubscribe', { channel })).toEqual({ ok: true, channel });
+      expect(await poller.ask('unsubscribe', { channel })).toEqual({ ok: false, channel });
+      await publish(world, 1, 1, channel);
+    }
+    await world.clock.advance(30_000);
+    expect(await parked.batch()).toEqual({ messages: [], poll_interval_hint: 0, cursor: '' });
   });
 
   it('P-8 gives a client none of its own messages', async () => {

@@ -1,38 +1,42 @@
 import {
-  decodeVectorCursor,
   type ErrorCode,
   encodeVectorCursor,
   PollAck,
+  PollDeregister,
+  PollHeartbeat,
   PollMessages,
+  PollPresenceQuery,
+  PollPublish,
   PollRegister,
   PollSubscribe,
-  type Reset,
+  PollUnsubscribe,
   type VectorCursor,
   WireError,
 } from '@continuo/protocol';
-import { Hono } from 'hono';
+import { type Context, Hono } from 'hono';
 import type { Authenticate } from '../auth/authenticate.ts';
 import type { PollIdentity, PollTokens } from '../auth/poll-token.ts';
 import { demand } from '../core/access.ts';
-import type { Attachment } from '../core/attachment.ts';
 import type { Channels } from '../core/channels.ts';
 import type { Consumers } from '../core/consumers.ts';
-import type { Feed, Feeds } from '../core/feed.ts';
+import type { Feeds } from '../core/feed.ts';
 import { keyOf, logOf } from '../core/names.ts';
-import type { Clock, Peer, Random, Records, Report, Wire } from '../ports.ts';
+import type { Clock, OpenStream, Peer, Random, Records, Report, Wire } from '../ports.ts';
+import { createChannelPost } from './channel-post.ts';
 import { channelDialects, sourceOf } from './dialects.ts';
-import { credentialOf, parseBody, readBody, statusOf } from './http.ts';
-import { resetFrame } from './push.ts';
+import { credentialOf, parseBody, positionsOf, readBody, statusOf } from './http.ts';
+import { createMailboxes, type MailboxForm } from './mailbox.ts';
+import { createPollClients, NO_PRESENCE, type PollPresence } from './poll-clients.ts';
+import { keyOfPoller } from './pollers.ts';
+import { createPushStreams } from './push-sse.ts';
 import { toWireError } from './socket.ts';
 
-/** Door 2 without a socket: long-polling. Any server may answer any request; a poll is a socket that lives for one answer. */
+/** Door 2 without a socket: long-polling. Any server may answer any request; a poll is a mailbox that lives for one answer. */
 
-const LONG_POLL_MS = 30_000;
-const MAX_BATCH = 100;
 /** How long beyond its time a poll may take to look at what is there, in ms. */
 const LOOK_MS = 5_000;
-/** How long a poller's subscriptions are kept after its last request, in ms. */
-const KEEP_MS = 24 * 3_600_000;
+const DISABLED = 'Channels are switched off here. Start the gateway with --push.';
+const POLLING_DISABLED = 'Polling is switched off here. Use the WebSocket at /ws.';
 
 export interface PollDoorOptions {
   readonly channels: Channels;
@@ -41,17 +45,26 @@ export interface PollDoorOptions {
   readonly records: Records;
   readonly tokens: PollTokens;
   readonly authenticate: Authenticate;
+  readonly openStream: OpenStream;
   readonly clock: Clock;
   readonly random: Random;
   readonly report: Report;
   readonly enabled: boolean;
+  /** Whether clients without a socket are served: by polls, and by streams. Default true. */
+  readonly polling?: boolean;
+  /** How long a poll may wait, in ms. Default 30,000. */
+  readonly longPollTimeoutMs?: number;
+  /** Messages of one answer. Default 100. */
+  readonly maxBatchSize?: number;
+  readonly presence?: PollPresence;
   /** Called for every error that a client is told. */
   readonly onError?: (code: ErrorCode) => void;
 }
 
 export interface PollDoor {
+  /** Everything of door 2 that is no socket: `/api/push/*` and `/api/channels/*`. */
   readonly routes: Hono;
-  /** Answers every parked poll. */
+  /** Answers every parked poll, and ends every stream. */
   close(): void;
 }
 
@@ -74,10 +87,8 @@ const POLL_WIRE: Wire = {
   },
 };
 
-/** Where a cursor says which reset of a log its owner was told of: answers get lost, and a reset must not. */
-function resetKeyOf(log: string): string {
-  return `reset:${log}`;
-}
+const POLL_DIALECTS = channelDialects(POLL_WIRE);
+const POLL_FORM: MailboxForm = { alone: POLL_DIALECTS, among: POLL_DIALECTS, frame: POLL_WIRE.frame };
 
 function batchOf(frames: readonly Uint8Array[], cursor: VectorCursor): string {
   const messages = frames.map((frame) => decoder.decode(frame)).join(',');
@@ -85,51 +96,37 @@ function batchOf(frames: readonly Uint8Array[], cursor: VectorCursor): string {
 }
 
 export function createPollDoor(options: PollDoorOptions): PollDoor {
-  const { channels, consumers, feeds, records, tokens, authenticate, clock, random, report, enabled } =
-    options;
-  /** The parked poll of each client. */
-  const parked = new Map<string, () => void>();
-  const routes = new Hono();
-
-  function pollKeyOf({ principal, clientId }: PollIdentity): string {
-    return keyOf.poll(principal.user, clientId);
-  }
-
-  async function subscribedOf(
-    identity: PollIdentity,
-  ): Promise<{ names: readonly string[]; version: number }> {
-    const stored = await records.get(pollKeyOf(identity));
-    return { names: (stored?.value as readonly string[] | undefined) ?? [], version: stored?.version ?? 0 };
-  }
+  const {
+    channels,
+    consumers,
+    tokens,
+    authenticate,
+    clock,
+    random,
+    report,
+    enabled,
+    polling = true,
+  } = options;
+  const { longPollTimeoutMs = 30_000, maxBatchSize = 100, presence = NO_PRESENCE } = options;
+  const mailboxes = createMailboxes(options);
+  const clients = createPollClients({ ...options, presence, onChanged: mailboxes.look });
+  const push = new Hono();
 
   /** Waits for messages on all the client's channels and takes what is there, at most a batch. */
-  async function poll(
+  async function take(
     identity: PollIdentity,
     received: VectorCursor,
-    timeoutMs: number,
-    signal: AbortSignal,
+    timing: { readonly timeoutMs: number; readonly signal: AbortSignal },
   ): Promise<string> {
+    const { timeoutMs, signal } = timing;
     const { principal, clientId } = identity;
-    const pollKey = pollKeyOf(identity);
-    parked.get(pollKey)?.();
-    const { names, version } = await subscribedOf(identity);
-    // Who polls is there: what it subscribed to is kept.
-    if (version > 0)
-      await records.put(pollKey, names, { ifVersion: version, expiresAt: clock.now() + KEEP_MS });
-    const cursor = new Map(received);
     const frames: Uint8Array[] = [];
     let count = 0;
-    let isFinished = signal.aborted;
     let over = false;
-    let finish = (): void => {};
-    const finished = new Promise<void>((resolve) => {
-      finish = () => {
-        isFinished = true;
-        resolve();
-      };
-    });
+    const { promise: finished, resolve: finish, reject: fail } = Promise.withResolvers<void>();
+    finished.catch(() => {}); // whoever waits is told
     const peer: Peer = {
-      id: pollKey,
+      id: clientId,
       wire: POLL_WIRE,
       bufferedBytes: 0,
       send(frame) {
@@ -140,150 +137,144 @@ export function createPollDoor(options: PollDoorOptions): PollDoor {
       onceDrained() {},
       close: () => finish(),
     };
-    const subscriptions: { channel: string; feed: Feed; attachment: Attachment }[] = [];
-
-    async function watch(channel: string): Promise<void> {
-      const log = logOf.channel(channel);
-      const head = await channels.open(channel);
-      if (isFinished) return; // its client has gone, or polls anew: nothing is taken from whoever has the consumer now
-      const attachment = await consumers.attach({
-        key: keyOf.consumer(principal.user, clientId, channel),
-        log,
-        head,
-        received: received.get(log),
-        seenReset: received.get(resetKeyOf(log)),
-        onTakenOver: finish,
-      });
-      const tellReset = (reset: Reset): void => {
-        peer.send(POLL_WIRE.frame(JSON.stringify(resetFrame(channel, reset))));
-        cursor.set(resetKeyOf(log), reset.to);
-      };
-      if (attachment.reset) tellReset(attachment.reset);
-      const { first, again } = channelDialects(POLL_WIRE);
-      const feed = feeds.open({
-        log,
-        head,
-        after: attachment.after,
-        peer,
-        dialect: first,
-        replay: { until: attachment.until, dialect: again },
-        withoutSource: sourceOf(principal.user, clientId),
-        skip: attachment.skip,
-        room: () => (over ? 0 : Math.min(attachment.room(), MAX_BATCH - count)),
-        onMoved(sent, from, to) {
-          count += sent.length;
-          attachment.onMoved(sent, from, to);
-        },
-        onReset(reset) {
-          attachment.onReset(reset);
-          tellReset(reset);
-          return reset.to;
-        },
-      });
-      subscriptions.push({ channel, feed, attachment });
-    }
-
-    parked.set(pollKey, finish);
-    const deadline = clock.now() + timeoutMs;
-    let stopTimer = (): void => {};
+    const deadline = Math.min(clock.now() + timeoutMs, principal.expiresAt ?? Number.POSITIVE_INFINITY);
+    const mailbox = mailboxes.open({
+      key: keyOfPoller(identity),
+      principal,
+      clientId,
+      subscriptions: () => clients.subscriptions(identity),
+      received,
+      peer,
+      form: POLL_FORM,
+      room: () => maxBatchSize - count,
+      onSent(messages) {
+        count += messages;
+      },
+      onLooked: expire,
+      onOver: (error) => (error === undefined ? finish() : fail(error)),
+    });
     /** However short it may wait: every channel is looked at once. */
-    const expire = (): void => {
-      const looked = subscriptions.length === names.length && subscriptions.every(({ feed }) => feed.live);
-      if (looked || clock.now() >= deadline + LOOK_MS) finish();
-      else stopTimer = clock.schedule(clock.now() + 10, expire);
-    };
-    stopTimer = clock.schedule(deadline, expire);
-    signal.addEventListener('abort', finish, { once: true });
-    let held: readonly boolean[] = [];
+    function expire(): void {
+      if (clock.now() >= deadline && mailbox.looked) finish();
+    }
+    let stopTimer = clock.schedule(deadline, () => {
+      stopTimer = clock.schedule(deadline + LOOK_MS, finish);
+      expire();
+    });
+    signal.addEventListener('abort', () => finish(), { once: true });
+    if (signal.aborted) finish();
+    let cursor = received;
+    let held = false;
     try {
-      const watched = await Promise.allSettled(names.map(watch));
-      const failed = watched.find((each) => each.status === 'rejected');
-      if (failed) throw failed.reason;
-      if (!isFinished) await finished;
+      await finished;
     } finally {
       over = true;
       stopTimer();
-      signal.removeEventListener('abort', finish);
-      if (parked.get(pollKey) === finish) parked.delete(pollKey);
-      for (const { feed } of subscriptions) feed.close();
-      held = await Promise.all(subscriptions.map(({ attachment }) => attachment.detach()));
+      ({ cursor } = mailbox);
+      held = await mailbox.close();
     }
-    // A newer poll took over: it delivers what this one may not.
-    if (held.length < names.length || held.includes(false)) return batchOf([], received);
-    for (const { channel, feed } of subscriptions) cursor.set(logOf.channel(channel), feed.position);
-    return batchOf(frames, cursor);
+    // A newer reader took over: it delivers what this one may not.
+    return held ? batchOf(frames, cursor) : batchOf([], received);
   }
 
-  /** Makes the consumer, so that nothing published between the subscription and the first poll is missed. */
-  async function begin({ principal, clientId }: PollIdentity, channel: string): Promise<void> {
-    const key = keyOf.consumer(principal.user, clientId, channel);
-    if (await records.get(key)) return;
-    const head = await channels.open(channel);
-    const log = logOf.channel(channel);
-    const attachment = await consumers.attach({ key, log, head });
-    await attachment.detach();
-  }
-
-  routes.use(async (_c, next) => {
-    if (!enabled)
-      throw new WireError('push_disabled', 'Channels are switched off here. Start the gateway with --push.');
+  push.use(async (_c, next) => {
+    if (!enabled || !polling) throw new WireError('push_disabled', enabled ? POLLING_DISABLED : DISABLED);
     await next();
   });
 
-  routes.post('/register', async (c) => {
+  push.post('/poll/register', async (c) => {
     const { client_id, auth_token } = parseBody(PollRegister, await readBody(c), 'bad_request');
     const principal = await authenticate(auth_token ?? credentialOf(c));
-    const clientId = client_id ?? `cli_${random.id()}`;
-    return c.json({ client_id: clientId, poll_token: await tokens.sign({ principal, clientId }) });
+    const identity = await clients.register(principal, client_id ?? `cli_${random.id()}`);
+    return c.json({ client_id: identity.clientId, poll_token: await tokens.sign(identity) });
   });
 
-  routes.post('/subscribe', async (c) => {
-    const { poll_token, channel } = parseBody(PollSubscribe, await readBody(c), 'bad_request');
-    const identity = await tokens.verify(poll_token);
-    demand(identity.principal, 'read', 'channels', channel);
-    await begin(identity, channel);
-    for (let stored = false; !stored; ) {
-      const { names, version } = await subscribedOf(identity);
-      const all = names.includes(channel) ? names : [...names, channel];
-      const until = { ifVersion: version, expiresAt: clock.now() + KEEP_MS };
-      stored = (await records.put(pollKeyOf(identity), all, until)) !== null;
-    }
-    parked.get(pollKeyOf(identity))?.(); // the next poll has it
-    return c.json({ ok: true, channel });
-  });
-
-  routes.post('/messages', async (c) => {
+  push.post('/poll/messages', async (c) => {
     const { poll_token, timeout, cursor } = parseBody(PollMessages, await readBody(c), 'bad_request');
-    const identity = await tokens.verify(poll_token);
-    const received = decodeVectorCursor(cursor ?? '');
-    if (!received) throw new WireError('bad_request', '"cursor" is not one that this gateway made.');
-    const timeoutMs = Math.min((timeout ?? LONG_POLL_MS / 1000) * 1000, LONG_POLL_MS);
-    const body = await poll(identity, received, timeoutMs, c.req.raw.signal);
+    const identity = await clients.identify(poll_token);
+    const received = positionsOf(cursor);
+    const timeoutMs = Math.min((timeout ?? Number.POSITIVE_INFINITY) * 1000, longPollTimeoutMs);
+    const body = await take(identity, received, { timeoutMs, signal: c.req.raw.signal });
     return c.body(body, 200, { 'content-type': 'application/json', 'cache-control': 'no-store' });
   });
 
-  routes.post('/ack', async (c) => {
+  /** The consumer that has the message: the named one's, else the first that it waits with. */
+  async function settle(
+    c: Context,
+    act: (key: string, log: string, eventId: string) => Promise<boolean>,
+  ): Promise<Response> {
     const { poll_token, event_id, channel } = parseBody(PollAck, await readBody(c), 'bad_request');
-    const identity = await tokens.verify(poll_token);
-    const { principal, clientId } = identity;
-    const names = channel === undefined ? (await subscribedOf(identity)).names : [channel];
+    const identity = await clients.identify(poll_token);
+    const names =
+      channel === undefined
+        ? (await clients.subscriptions(identity))
+            .filter(({ delivery }) => delivery)
+            .map((each) => each.channel)
+        : [channel];
     for (const name of names) {
-      const key = keyOf.consumer(principal.user, clientId, name);
-      if (await consumers.ack(key, logOf.channel(name), event_id)) return c.json({ ok: true });
+      const key = keyOf.consumer(identity.principal.user, identity.clientId, name);
+      if (await act(key, logOf.channel(name), event_id)) return c.json({ ok: true });
     }
     return c.json({ ok: false });
+  }
+  push.post('/poll/ack', (c) => settle(c, consumers.ack));
+  push.post('/poll/nack', (c) => settle(c, consumers.nack));
+
+  push.post('/poll/subscribe', async (c) => {
+    const { poll_token, ...wish } = parseBody(PollSubscribe, await readBody(c), 'bad_request');
+    await clients.subscribe(await clients.identify(poll_token), wish);
+    return c.json({ ok: true, channel: wish.channel });
   });
 
+  push.post('/poll/unsubscribe', async (c) => {
+    const { poll_token, channel } = parseBody(PollUnsubscribe, await readBody(c), 'bad_request');
+    const ok = await clients.unsubscribe(await clients.identify(poll_token), channel);
+    return c.json({ ok, channel });
+  });
+
+  push.post('/poll/publish', async (c) => {
+    const { poll_token, channel, data, event_id } = parseBody(PollPublish, await readBody(c), 'bad_request');
+    const { principal, clientId } = await clients.identify(poll_token);
+    demand(principal, 'publish', 'channels', channel);
+    const source = sourceOf(principal.user, clientId);
+    const { sequence } = await channels.publish(channel, { data, source, eventId: event_id });
+    return c.json({ ok: true, sequence });
+  });
+
+  push.get('/poll/presence', async (c) => {
+    const { channel, ...query } = c.req.query();
+    const asked = parseBody(PollPresenceQuery, channel ? { ...query, channel } : query, 'bad_request');
+    const { principal } = await clients.identify(asked.poll_token);
+    if (asked.channel !== undefined) demand(principal, 'read', 'channels', asked.channel);
+    return c.json({ presence: await presence.list(asked.channel ?? null, principal) });
+  });
+
+  push.post('/poll/heartbeat', async (c) => {
+    const { poll_token, ...change } = parseBody(PollHeartbeat, await readBody(c), 'bad_request');
+    clients.memberOf(await clients.identify(poll_token)).beat(change);
+    return c.json({ ok: true });
+  });
+
+  push.post('/poll/deregister', async (c) => {
+    const { poll_token } = parseBody(PollDeregister, await readBody(c), 'bad_request');
+    await clients.deregister(await clients.identify(poll_token));
+    return c.json({ ok: true });
+  });
+
+  const streams = createPushStreams({ ...options, clients, mailboxes });
+  push.get('/sse', streams.open);
+
+  const routes = new Hono();
+  routes.use('/api/channels/*', async (_c, next) => {
+    if (!enabled) throw new WireError('push_disabled', DISABLED);
+    await next();
+  });
   routes.onError((error, c) => {
     const { code, message } = toWireError(error, report);
     options.onError?.(code);
     return c.json({ error: { code, message } }, statusOf(code) as 400);
   });
-
-  return {
-    routes,
-    close() {
-      for (const finish of [...parked.values()]) finish();
-    },
-  };
+  routes.route('/api/push', push);
+  routes.route('/', createChannelPost({ channels, authenticate }));
+  return { routes, close: mailboxes.close };
 }

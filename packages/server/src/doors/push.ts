@@ -16,10 +16,12 @@ import type { Attachment } from '../core/attachment.ts';
 import type { Channels } from '../core/channels.ts';
 import type { Consumers } from '../core/consumers.ts';
 import type { Feeds } from '../core/feed.ts';
+import type { Members } from '../core/members.ts';
 import { keyOf, logOf } from '../core/names.ts';
 import type { Tails } from '../core/tail.ts';
 import type { Random, Report } from '../ports.ts';
 import { channelDialects, redeliver, sourceOf } from './dialects.ts';
+import { arrive, createPresenceRows, depart, departAll, withSigns } from './presence-rows.ts';
 import { type Answered, answer, type Pusher, principalOf } from './pusher.ts';
 import type { Row, SocketProtocol } from './socket.ts';
 
@@ -30,13 +32,15 @@ export interface PushDoorOptions {
   readonly consumers: Consumers;
   readonly feeds: Feeds;
   readonly tails: Tails;
+  /** `null` where presence is off. */
+  readonly members: Members | null;
   readonly random: Random;
   readonly report: Report;
   readonly enabled: boolean;
 }
 
 export function createPushDoor(options: PushDoorOptions): SocketProtocol<Pusher> {
-  const { channels, consumers, feeds, tails, random, report, enabled } = options;
+  const { channels, consumers, feeds, tails, members, random, report, enabled } = options;
 
   async function drop(pusher: Pusher, channel: string): Promise<void> {
     const subscription = pusher.subscriptions.get(channel);
@@ -49,6 +53,7 @@ export function createPushDoor(options: PushDoorOptions): SocketProtocol<Pusher>
     const dropped = [...pusher.subscriptions.keys()].map((channel) =>
       drop(pusher, channel).catch((error: unknown) => report(`leaving ${channel}`, error)),
     );
+    departAll(pusher);
     await Promise.all(dropped);
   }
 
@@ -73,6 +78,7 @@ export function createPushDoor(options: PushDoorOptions): SocketProtocol<Pusher>
     await drop(pusher, channel);
     const log = logOf.channel(channel);
     const head = await channels.open(channel);
+    await arrive(pusher, principal, { members, channel });
     if (pusher.closed) return; // nothing is taken from whoever has the consumer now
     const start = since === undefined ? undefined : { epoch: epoch ?? head.epoch, offset: since };
     const attachment = delivery
@@ -172,6 +178,7 @@ export function createPushDoor(options: PushDoorOptions): SocketProtocol<Pusher>
     const { channel } = frame;
     await principalOf(pusher);
     const ok = pusher.subscriptions.has(channel);
+    depart(pusher, channel);
     await drop(pusher, channel);
     answer(pusher, frame, { type: 'channel.unsubscribed', channel, ok });
   }
@@ -188,11 +195,12 @@ export function createPushDoor(options: PushDoorOptions): SocketProtocol<Pusher>
       handle: (pusher, _frame, request) => pusher.connection.send({ type: 'pong', ...request }),
     },
     pong: { schema: PongFrame, handle() {} },
+    ...createPresenceRows(members),
   };
 
   return {
     path: '/ws',
-    rows,
+    rows: withSigns(rows),
     open(connection) {
       const clientId = `cli_${random.id()}`;
       connection.send({ type: 'connected', client_id: clientId });
@@ -205,6 +213,8 @@ export function createPushDoor(options: PushDoorOptions): SocketProtocol<Pusher>
         enabled,
         principal: null,
         subscriptions: new Map(),
+        presence: null,
+        watches: new Map(),
         closed: false,
       };
     },

@@ -2,6 +2,7 @@ import { type PushServerFrame, type RequestId, WireError } from '@continuo/proto
 import type { Principal } from '../core/access.ts';
 import type { Attachment } from '../core/attachment.ts';
 import type { Feed } from '../core/feed.ts';
+import type { Presence } from '../core/members.ts';
 import type { Connection } from './socket.ts';
 
 /** One client of door 2 on one socket. */
@@ -17,6 +18,10 @@ export interface Pusher {
   /** Asked for once; `null`: not yet, or refused. */
   principal: Promise<Principal> | null;
   readonly subscriptions: Map<string, Subscription>;
+  /** What the others see of it; `null` until it subscribes or beats. */
+  presence: Presence | null;
+  /** Of each channel, what tells it who comes and goes. */
+  readonly watches: Map<string, Feed>;
   /** Its socket is gone. */
   closed: boolean;
 }

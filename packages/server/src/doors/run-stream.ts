@@ -1,13 +1,11 @@
-import { type RunMeta, SSE_HEADERS, SSE_HEARTBEAT, writeSse } from '@continuo/protocol';
+import { type RunMeta, writeSse } from '@continuo/protocol';
 import type { Context } from 'hono';
 import type { Feeds } from '../core/feed.ts';
 import { NO_DIALECT, NOBODY } from '../core/nobody.ts';
 import type { Run } from '../core/runs.ts';
 import type { Clock, EventStream, Head, OpenStream } from '../ports.ts';
 import { runDialect } from './dialects.ts';
-
-/** A comment goes out this often, in ms, so that no proxy takes the stream for dead. */
-const HEARTBEAT_MS = 15_000;
+import { openEventStream } from './event-stream.ts';
 
 export interface RunStream extends EventStream {
   /** Says something about the stream itself: not an event of the run. */
@@ -42,16 +40,8 @@ export function createRunStreams(options: {
 
   return {
     open(c) {
-      const stream = openStream(c.req.raw, c.env, SSE_HEADERS);
+      const stream = openEventStream(c, { openStream, clock });
       const { peer } = stream;
-      const heartbeat = peer.wire.frame(SSE_HEARTBEAT);
-      let stop = (): void => {};
-      const beat = (): void => {
-        peer.send(heartbeat);
-        stop = clock.schedule(clock.now() + HEARTBEAT_MS, beat);
-      };
-      beat();
-      stream.onClosed(() => stop());
       const meta = (event: RunMeta): void =>
         peer.send(peer.wire.frame(writeSse({ event: event.event, data: JSON.stringify(event) })));
       return { ...stream, meta };

@@ -1,0 +1,554 @@
+import { describe, expect, it } from 'vitest';
+import { countCalls, interceptStore } from '../../test/intercept.ts';
+import { nth, only, range } from '../../test/pick.ts';
+import {
+  ALL,
+  createPresenceWorld,
+  expectQuiet,
+  listed,
+  type PresenceServer,
+  type PresenceWorld,
+  watchAs,
+} from '../../test/presence.ts';
+import { type Store, StoreError } from '../ports.ts';
+import type { Presence } from './members.ts';
+
+function open(): { world: PresenceWorld; here: PresenceServer; there: PresenceServer } {
+  const world = createPresenceWorld();
+  const [here, there] = [world.server(), world.server()];
+  expectQuiet(here, there);
+  return { world, here, there };
+}
+
+function enter(server: PresenceServer, clientId: string, ...channels: readonly string[]): Presence {
+  const presence = server.members.enter({ user: 'u', clientId, kind: 'connected' });
+  for (const channel of channels) presence.join(channel);
+  return presence;
+}
+
+function poll(server: PresenceServer, clientId: string, ...channels: readonly string[]): Presence {
+  const presence = server.members.enter({ user: 'u', clientId, kind: 'polling' });
+  for (const channel of channels) presence.join(channel);
+  return presence;
+}
+
+async function lobbySize({ store }: PresenceWorld): Promise<number> {
+  return (await store.logs.heads(['presence']))[0]?.offset ?? 0;
+}
+
+describe('who is on a channel', () => {
+  it('P-20 is there from the subscribe on, as `online`, with its channels as they are now', async () => {
+    const { world, here } = open();
+    const ann = enter(here, 'ann', 'a', 'b');
+    expect(await listed(world, here, 'a')).toEqual(['ann online']);
+    const one = only((await here.members.list('a', ALL)).members);
+    expect(one).toEqual({
+      client_id: 'ann',
+      status: 'online',
+      last_seen: world.clock.now() / 1000,
+      metadata: {},
+      channels: ['a', 'b'],
+    });
+    ann.leave('a');
+    expect(await listed(world, here, 'a')).toEqual([]);
+    expect(only((await here.members.list('b', ALL)).members).channels).toEqual(['b']);
+    ann.close();
+    ann.close();
+    expect(await listed(world, here, null)).toEqual([]);
+  });
+
+  it('P-20 is one member over connections and servers, until the last of them leaves', async () => {
+    const { world, here, there } = open();
+    const watcher = await watchAs(world, there, { channel: 'a', clientId: 'w' });
+    const connections = [enter(here, 'ann', 'a'), enter(here, 'ann', 'a'), enter(there, 'ann', 'a', 'b')];
+    await world.clock.settle();
+    expect(await listed(world, here, 'a')).toEqual(['ann online']);
+    expect(only((await here.members.list(null, ALL)).members).channels).toEqual(['a', 'b']);
+    for (const [left, presence] of connections.entries()) {
+      expect(watcher.known()).toEqual(['ann online']);
+      presence.close();
+      await world.clock.settle();
+      expect(await listed(world, here, 'a')).toEqual(left < 2 ? ['ann online'] : []);
+    }
+    expect(watcher.take()).toMatchObject([
+      { type: 'presence_batch', changes: [{ type: 'presence_join' }] },
+      { type: 'presence_batch', changes: [{ type: 'presence_leave', data: { status: 'offline' } }] },
+    ]);
+  });
+
+  it('P-20 is known to a query on another server at once', async () => {
+    const { world, here, there } = open();
+    for (const number of range(1, 5)) {
+      enter(here, `c${number}`, 'a');
+      await world.clock.settle();
+      expect(await listed(world, there, 'a')).toHaveLength(number);
+    }
+  });
+
+  it('P-20 asks before it answers: what is not stored yet is in the list of its own server', async () => {
+    const { world, here } = open();
+    enter(here, 'ann', 'a');
+    const listing = here.members.list('a', ALL);
+    await world.clock.settle();
+    expect((await listing).total).toBe(1);
+  });
+
+  it('P-21 tells all changes of one tick in one frame to those that asked, else one by one; none of itself', async () => {
+    const { world, here, there } = open();
+    const batched = await watchAs(world, there, { channel: 'a', clientId: 'w1' });
+    const single = await watchAs(world, there, { channel: 'a', clientId: 'c2', batch: false });
+    for (const id of ['c1', 'c2', 'c3']) enter(here, id, 'a');
+    await world.clock.settle();
+    expect(await lobbySize(world)).toBe(3);
+    const data = (client_id: string): object => ({ client_id, status: 'online', metadata: {} });
+    const join = (client_id: string): object => ({ type: 'presence_join', data: data(client_id) });
+    expect(batched.take()).toEqual([
+      { type: 'presence_batch', channel: 'a', changes: [join('c1'), join('c2'), join('c3')] },
+    ]);
+    expect(single.take()).toEqual([
+      { ...join('c1'), channel: 'a' },
+      { ...join('c3'), channel: 'a' },
+    ]);
+  });
+
+  it('P-21 joins of one tick are one entry, and one that comes back within it is none', async () => {
+    const { world, here } = open();
+    const ann = enter(here, 'ann', ...range(1, 50).map((number) => `a${number}`));
+    await world.clock.settle();
+    expect(await lobbySize(world)).toBe(1);
+    ann.leave('a1');
+    ann.join('a1');
+    ann.close();
+    enter(here, 'ann', ...range(1, 50).map((number) => `a${number}`));
+    await world.clock.settle();
+    expect(await lobbySize(world)).toBe(1);
+  });
+
+  it('P-21 more channels than one entry names are told in several', async () => {
+    const { world, here } = open();
+    const ann = enter(here, 'ann', ...range(1, 2_500).map((number) => `a${number}`));
+    await world.clock.settle();
+    expect(only((await here.members.list(null, ALL)).members).channels).toHaveLength(2_500);
+    expect(await lobbySize(world)).toBe(3);
+    ann.close();
+    expect(await listed(world, here, null)).toEqual([]);
+  });
+
+  it('P-22 shows of the channels those that the asker may read, and nobody who is only on others', async () => {
+    const { world, here } = open();
+    enter(here, 'ann', 'a', 'b');
+    enter(here, 'bob', 'b');
+    const eve = enter(here, 'eve');
+    void eve.beat({});
+    await world.clock.settle();
+    const { members, total } = await here.members.list(null, { mayRead: (channel) => channel === 'a' });
+    expect(members.map(({ client_id, channels }) => [client_id, channels])).toEqual([
+      ['ann', ['a']],
+      ['eve', []],
+    ]);
+    expect(total).toBe(2);
+  });
+
+  it('P-22 names what fits into one answer, and counts all', async () => {
+    const { world, here } = open();
+    for (const number of range(1, 200)) {
+      const presence = enter(here, `c${number}`, 'a');
+      void presence.beat({ metadata: { text: 'x'.repeat(4_000) } });
+    }
+    await world.clock.settle();
+    const { members, total } = await here.members.list('a', ALL);
+    expect(total).toBe(200);
+    expect(members.length).toBeGreaterThan(90);
+    expect(JSON.stringify(members).length).toBeLessThan(400 * 1024);
+  });
+
+  it('P-21 changes are not told where `broadcastChanges` is false; the list is right all the same', async () => {
+    const world = createPresenceWorld();
+    const here = world.server({ terms: { broadcastChanges: false } });
+    const dialect = {
+      key: 'x',
+      wire: (await watchAs(world, world.server(), { channel: 'z', clientId: 'w' })).peer.wire,
+      text: () => '',
+    };
+    const peer = (await watchAs(world, here, { channel: 'a', clientId: 'w' })).peer;
+    const onReset = async (): Promise<void> => {};
+    expect(await here.members.watch('a', { peer, dialect, withoutSource: '', onReset })).toBeNull();
+    enter(here, 'ann', 'a');
+    expect(await listed(world, here, 'a')).toEqual(['ann online']);
+    expect(await world.store.logs.heads(['presence:a'])).toEqual([null]);
+  });
+});
+
+describe('a status', () => {
+  it('P-23 sticks until it is changed, also over a reconnect, and is told once', async () => {
+    const { world, here, there } = open();
+    const watcher = await watchAs(world, there, { channel: 'a', clientId: 'w' });
+    const ann = enter(here, 'ann', 'a');
+    await world.clock.settle();
+    void ann.beat({ status: 'busy', metadata: { role: 'agent' } });
+    await world.clock.settle();
+    expect(watcher.known()).toEqual(['ann busy']);
+    const size = await lobbySize(world);
+    for (const said of [{}, { status: 'busy' }, { metadata: { role: 'agent' } }]) void ann.beat(said);
+    await world.clock.settle();
+    expect(await lobbySize(world)).toBe(size);
+    ann.close();
+    await world.clock.settle();
+    expect(watcher.known()).toEqual([]);
+    enter(there, 'ann', 'a');
+    await world.clock.settle();
+    expect(watcher.known()).toEqual(['ann busy']);
+    expect(nth(watcher.take(), -1)).toMatchObject({ changes: [{ data: { metadata: { role: 'agent' } } }] });
+  });
+
+  it('P-23 of a client that is gone is forgotten after a day', async () => {
+    const { world, here } = open();
+    const ann = enter(here, 'ann', 'a');
+    void ann.beat({ status: 'busy' });
+    await world.clock.settle();
+    ann.close();
+    await world.clock.settle();
+    await world.clock.advance(24 * 3_600_000 + 1);
+    enter(here, 'bob')
+      .beat({})
+      .catch(() => {});
+    const gone = enter(here, 'eve', 'a');
+    void gone.beat({ status: 'away' });
+    await world.clock.settle();
+    gone.close();
+    await world.clock.settle();
+    enter(here, 'ann', 'a');
+    expect(await listed(world, here, 'a')).toEqual(['ann online']);
+  });
+
+  it('P-23 resolves when it is stored, and is too large above 4 KiB of metadata', async () => {
+    const { world, here } = open();
+    const ann = enter(here, 'ann', 'a');
+    await expect(ann.beat({ metadata: { text: 'x'.repeat(5_000) } })).rejects.toMatchObject({
+      code: 'too_large',
+    });
+    let isStored = false;
+    void ann.beat({ status: 'busy' }).then(() => {
+      isStored = true;
+    });
+    expect(isStored).toBe(false);
+    await world.clock.settle();
+    expect(isStored).toBe(true);
+  });
+
+  it('P-23 is not undone by a client that says its own with every beat, also after a reconnect', async () => {
+    const { world, here, there } = open();
+    const ann = enter(here, 'ann', 'a');
+    for (const status of ['online', 'online', 'busy', 'online', 'away', 'online']) {
+      void ann.beat({ status });
+      await world.clock.settle();
+    }
+    expect(await listed(world, here, 'a')).toEqual(['ann away']);
+    ann.close();
+    await world.clock.settle();
+    const back = enter(there, 'ann', 'a');
+    void back.beat({ status: 'busy' });
+    await world.clock.settle();
+    expect(await listed(world, here, 'a')).toEqual(['ann away']); // what it had set before
+    void back.beat({});
+    void back.beat({ status: 'busy' });
+    await world.clock.settle();
+    expect(await listed(world, here, 'a')).toEqual(['ann busy']);
+  });
+
+  it('P-23 of one client set on two servers at once ends the same for everybody', async () => {
+    const { world, here, there } = open();
+    const watcher = await watchAs(world, there, { channel: 'a', clientId: 'w' });
+    const [one, two] = [enter(here, 'ann', 'a'), enter(there, 'ann', 'a')];
+    await world.clock.settle();
+    void one.beat({ status: 'busy' });
+    void two.beat({ status: 'away' });
+    await world.clock.settle();
+    expect(watcher.known()).toEqual(await listed(world, here, 'a'));
+  });
+});
+
+describe('liveness', () => {
+  it('P-24 a connection that never beat is there as long as it is; one that did is offline until its next word', async () => {
+    const { world, here } = open();
+    enter(here, 'quiet', 'a');
+    const ann = enter(here, 'ann', 'a');
+    void ann.beat({ status: 'busy' });
+    await world.clock.advance(44_000);
+    expect(await listed(world, here, 'a')).toEqual(['ann busy', 'quiet online']);
+    await world.clock.advance(3_000);
+    expect(await listed(world, here, 'a')).toEqual(['quiet online']);
+    ann.seen();
+    expect(await listed(world, here, 'a')).toEqual(['ann busy', 'quiet online']);
+  });
+
+  it('P-24 a poller is there until 45 s after its last request, wherever that was', async () => {
+    const { world, here, there } = open();
+    poll(here, 'ann', 'a');
+    await world.clock.advance(30_000);
+    poll(there, 'ann', 'a');
+    await world.clock.advance(30_000);
+    expect(await listed(world, here, 'a')).toEqual(['ann online']);
+    const release = poll(here, 'ann', 'a').hold();
+    await world.clock.advance(100_000);
+    expect(await listed(world, there, 'a')).toEqual(['ann online']);
+    release();
+    await world.clock.advance(47_000);
+    expect(await listed(world, here, 'a')).toEqual([]);
+    poll(here, 'ann', 'a');
+    expect(await listed(world, here, 'a')).toEqual(['ann online']);
+  });
+
+  it('P-24 a poller that leaves a channel, or deregisters, does so on all servers at once', async () => {
+    const { world, here, there } = open();
+    const [one, two] = [poll(here, 'ann', 'a', 'b'), poll(there, 'ann', 'a', 'b')];
+    enter(there, 'ann', 'c');
+    await world.clock.settle();
+    two.leave('a');
+    await world.clock.settle();
+    expect(await listed(world, here, 'a')).toEqual([]);
+    expect(await listed(world, here, 'b')).toEqual(['ann online']);
+    one.close();
+    await world.clock.settle();
+    expect(await listed(world, there, 'b')).toEqual([]);
+    expect(await listed(world, there, 'c')).toEqual(['ann online']);
+    await world.clock.advance(10_000);
+    expect(await listed(world, here, 'b')).toEqual([]);
+  });
+
+  it('P-24 a poller leaves a channel also on a server that it did not ask before', async () => {
+    const { world, here, there } = open();
+    poll(here, 'ann', 'a', 'b');
+    await world.clock.settle();
+    there.members.enter({ user: 'u', clientId: 'ann', kind: 'polling' }).leave('a');
+    await world.clock.settle();
+    expect(await listed(world, here, 'a')).toEqual([]);
+    await world.clock.advance(1_000);
+    expect(await listed(world, here, 'b')).toEqual(['ann online']);
+  });
+});
+
+describe('servers that come and go', () => {
+  it('P-25 the clients of one that died are gone within 16 s, with a word to every channel', async () => {
+    const { world, here, there } = open();
+    const watcher = await watchAs(world, there, { channel: 'a', clientId: 'w' });
+    enter(here, 'ann', 'a');
+    enter(here, 'bob', 'a');
+    enter(there, 'bob', 'a');
+    enter(there, 'w', 'a');
+    await world.clock.settle();
+    here.kill();
+    await world.clock.advance(16_000);
+    expect(watcher.known().filter((name) => !name.startsWith('w'))).toEqual(['bob online']);
+    expect(await listed(world, there, 'a')).toEqual(['bob online', 'w online']);
+    expect(await listed(world, world.server(), 'a')).toEqual(['bob online', 'w online']);
+  });
+
+  it('P-25 are taken out by several that notice, once', async () => {
+    const { world, here, there } = open();
+    const third = world.server();
+    const watcher = await watchAs(world, third, { channel: 'a', clientId: 'w' });
+    enter(there, 'eve', 'a');
+    enter(here, 'ann', 'a');
+    await world.clock.settle();
+    const size = await lobbySize(world);
+    here.kill();
+    await world.clock.advance(60_000);
+    expect(await lobbySize(world)).toBe(size + 1);
+    const changes = watcher.take().flatMap(({ changes: each }) => each);
+    expect(changes).toMatchObject([
+      { type: 'presence_join' },
+      { type: 'presence_join' },
+      { type: 'presence_leave', data: { client_id: 'ann' } },
+    ]);
+  });
+
+  it('P-25 what one had stored and not told when it died is told by another', async () => {
+    const world = createPresenceWorld();
+    const there = world.server();
+    let dead: PresenceServer | null = null;
+    const dying = world.server({
+      through: (store) =>
+        interceptStore(store, (call, go) => {
+          if (call.name === 'append' && call.key === 'presence:a' && dead) return new Promise(() => {});
+          return go();
+        }),
+    });
+    const watcher = await watchAs(world, there, { channel: 'a', clientId: 'w' });
+    const ann = enter(dying, 'ann', 'a');
+    await world.clock.settle();
+    expect(watcher.known()).toEqual(['ann online']);
+    dead = dying;
+    ann.close();
+    await world.clock.settle();
+    dying.kill();
+    expect(await listed(world, there, 'a')).toEqual([]);
+    expect(watcher.known()).toEqual(['ann online']);
+    await world.clock.advance(16_000);
+    expect(watcher.known()).toEqual([]);
+  });
+
+  it('P-25 one whose record lapsed while it lived brings its clients back', async () => {
+    const world = createPresenceWorld();
+    let isMute = false;
+    const here = world.server({
+      through: (store) =>
+        interceptStore(store, (call, go) => {
+          if (isMute && call.name === 'put') throw new StoreError('unavailable', 'no answer');
+          return go();
+        }),
+    });
+    const there = world.server();
+    enter(here, 'ann', 'a');
+    enter(there, 'bob', 'a');
+    await world.clock.settle();
+    isMute = true;
+    await world.clock.advance(20_000);
+    isMute = false;
+    await world.clock.advance(6_000);
+    expect(await listed(world, there, 'a')).toEqual(['ann online', 'bob online']);
+    await world.clock.advance(30_000);
+    expect(await listed(world, there, 'a')).toEqual(['ann online', 'bob online']);
+  });
+
+  it('P-25 one that closes takes its clients along at once, and leaves no timer and no record', async () => {
+    const { world, here, there } = open();
+    enter(here, 'ann', 'a');
+    await world.clock.settle();
+    expect(await world.store.records.list('server/', { limit: 10 })).toHaveLength(1);
+    const closing = here.close();
+    await world.clock.settle();
+    await closing;
+    expect(await listed(world, there, 'a')).toEqual([]);
+    const other = there.close();
+    await world.clock.settle();
+    await other;
+    await world.store.close();
+    expect(world.clock.timers).toBe(0);
+    expect(await world.store.records.list('server/', { limit: 10 })).toEqual([]);
+  });
+
+  it('costs nothing before it is used', async () => {
+    const world = createPresenceWorld();
+    const counted: { calls: number } = { calls: 0 };
+    const count = (store: Store): Store =>
+      interceptStore(store, (call, go) => {
+        if (call.name !== 'heads') counted.calls++;
+        return go();
+      });
+    const timers = world.clock.timers;
+    const here = world.server({ through: count });
+    expect(world.clock.timers).toBe(timers + 1); // of the tails
+    await world.clock.advance(60_000);
+    expect(counted.calls).toBe(0);
+    await here.close();
+    expect(counted.calls).toBe(0);
+  });
+
+  it('one server alone never asks who else lives', async () => {
+    const world = createPresenceWorld();
+    const counted = countCalls(world.store);
+    const here = world.server({ through: () => counted.store });
+    enter(here, 'ann', 'a');
+    await world.clock.advance(60_000);
+    expect(counted.calls('list')).toEqual([]);
+    expect(counted.calls('append').filter(({ key }) => key === 'presence')).toHaveLength(2); // made, and told
+  });
+});
+
+describe('the lobby', () => {
+  async function churn(world: PresenceWorld, server: PresenceServer, count: number): Promise<void> {
+    for (const number of range(1, count)) {
+      const presence = enter(server, `c${number % 50}`, 'a');
+      await world.clock.settle();
+      presence.close();
+      await world.clock.settle();
+    }
+  }
+
+  it('P-26 is trimmed, and a server that comes later begins at the checkpoint', async () => {
+    const { world, here } = open();
+    const ann = enter(here, 'ann', 'a');
+    void ann.beat({ status: 'busy' });
+    const past = enter(here, 'past', 'a');
+    void past.beat({ status: 'away' });
+    await world.clock.settle();
+    past.close();
+    await churn(world, here, 5_600);
+    expect((await world.store.logs.heads(['presence']))[0]?.oldest).toBeGreaterThan(1);
+    const late = world.server();
+    expect(await listed(world, late, 'a')).toEqual(['ann busy']);
+    enter(late, 'past', 'a');
+    expect(await listed(world, late, 'a')).toEqual(['ann busy', 'past away']);
+  }, 60_000);
+
+  it('P-26 a store that lost everything is told again who is there', async () => {
+    const { world, here, there } = open();
+    enter(here, 'ann', 'a');
+    enter(there, 'bob', 'a');
+    await world.clock.settle();
+    await world.store.logs.keep('presence', world.clock.now());
+    await world.store.logs.keep('presence:a', world.clock.now());
+    await world.clock.advance(3_000);
+    expect(await listed(world, here, 'a')).toEqual(['ann online', 'bob online']);
+    expect(await listed(world, there, 'a')).toEqual(['ann online', 'bob online']);
+  });
+
+  it('P-26 a store that does not answer is told later', async () => {
+    const world = createPresenceWorld();
+    let isDown = true;
+    const here = world.server({
+      through: (store) =>
+        interceptStore(store, (call, go) => {
+          if (isDown && call.name === 'append') throw new StoreError('unavailable', 'no answer');
+          return go();
+        }),
+    });
+    const ann = enter(here, 'ann', 'a');
+    const beaten = ann.beat({ status: 'busy' });
+    beaten.catch(() => {});
+    await world.clock.advance(2_000);
+    await expect(beaten).rejects.toMatchObject({ code: 'unavailable' });
+    expect(here.problems.length).toBeGreaterThan(0);
+    isDown = false;
+    await world.clock.advance(1_000);
+    expect(await listed(world, here, 'a')).toEqual(['ann online']);
+    void ann.beat({ status: 'busy' });
+    expect(await listed(world, here, 'a')).toEqual(['ann busy']);
+  });
+
+  it('P-26 a watcher whose position is lost gets the list, and what comes after it', async () => {
+    const { world, here, there } = open();
+    const watcher = await watchAs(world, there, { channel: 'a', clientId: 'w' });
+    const goes = enter(here, 'goes', 'a');
+    await world.clock.settle();
+    watcher.peer.stall();
+    watcher.peer.send(new Uint8Array(600 * 1024).fill(0x0a));
+    enter(here, 'comes', 'a');
+    goes.close();
+    await world.clock.settle();
+    expect(watcher.known()).toEqual(['goes online']);
+    await world.store.logs.keep('presence:a', world.clock.now());
+    await world.clock.advance(2_000);
+    watcher.peer.drain();
+    await world.clock.advance(2_000);
+    expect(watcher.known()).toEqual(['comes online']);
+    enter(here, 'new', 'a');
+    await world.clock.settle();
+    expect(watcher.known()).toEqual(['comes online', 'new online']);
+  });
+
+  it('P-20 a query waits for what is stored, also where no wake arrives', async () => {
+    const world = createPresenceWorld();
+    const here = world.server();
+    const deaf = world.server({
+      through: (store) => ({ ...store, bus: { wake: store.bus.wake, watch: () => () => {} } }),
+    });
+    expect(await listed(world, deaf, 'a')).toEqual([]);
+    enter(here, 'ann', 'a');
+    await world.clock.settle();
+    const listing = deaf.members.list('a', ALL);
+    await world.clock.advance(1_100);
+    expect((await listing).total).toBe(1);
+  });
+});
