@@ -17,7 +17,7 @@ export interface Member {
   readonly number: number;
   readonly socket: RawSocket;
   /** What it was told first, and all changes since. Nobody is told of itself: what it said counts. */
-  readonly roll: Roll;
+  statusOf(other: number): number;
   /** Asks who is there. Rejects when the answer is not whole. */
   query(): Promise<Roll>;
   say(status: string): void;
@@ -102,8 +102,9 @@ export async function joinAs(options: MemberOptions): Promise<Member> {
      * The answer may be newer than a change that came after it, and older than one that came before: what was told last
      * of somebody counts, and what the answer knew better is told again.
      */
-    get roll() {
-      return Uint8Array.from(changed, (status, index) => (status < 0 ? (first?.[index] ?? 0) : status));
+    statusOf(other) {
+      const told = changed[other] ?? -1;
+      return told < 0 ? (first?.[other] ?? 0) : told;
     },
     query,
     say(status) {
