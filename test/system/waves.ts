@@ -15,7 +15,7 @@ const NO_GHOST_MS = 20_000;
 const SINGLE = 20;
 const PAUSE_MS = 300;
 /** How often all folds are looked at, in ms. */
-const LOOK_MS = 200;
+const LOOK_MS = 500;
 
 export interface WavesReport {
   readonly seed: number;
@@ -114,7 +114,7 @@ export async function presenceWaves({ clients, waves, seed }: WavesOptions): Pro
       if (Date.now() - killedAt > NO_GHOST_MS)
         throw new Error(`seed ${seed}: ${mistakesOf(wrong, expected)}`);
       await sleep(LOOK_MS);
-      wrong = wrong.filter((member) => !isRight(member));
+      wrong = members.filter((member) => !isRight(member));
     }
     const settledMs = Date.now() - killedAt;
     await each(members, async (member) => {
