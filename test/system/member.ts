@@ -12,6 +12,11 @@ interface Change {
   readonly data: { readonly client_id: string; readonly status: string };
 }
 
+interface List {
+  readonly presence: readonly { readonly client_id: string; readonly status: string }[];
+  readonly total: number;
+}
+
 /** A client on one channel that folds what it is told about the others. */
 export interface Member {
   readonly number: number;
@@ -43,49 +48,54 @@ function numberOf(id: string): number {
 }
 
 /** Everybody gets the same text: it is parsed once. */
-let newest: { text: string; changes: readonly Change[] } = { text: '', changes: [] };
+let parsed: { text: string; changes: readonly Change[] } = { text: '', changes: [] };
 function changesOf(text: string): readonly Change[] {
-  if (newest.text !== text) {
+  if (parsed.text !== text) {
     const frame = JSON.parse(text) as Change & { readonly changes?: readonly Change[] };
-    newest = { text, changes: frame.changes ?? [frame] };
+    parsed = { text, changes: frame.changes ?? [frame] };
   }
-  return newest.changes;
+  return parsed.changes;
+}
+
+function rollOf({ presence }: List, of: number): Roll {
+  const roll = new Uint8Array(of);
+  for (const { client_id, status } of presence) roll[numberOf(client_id)] = STATUSES.indexOf(status);
+  return roll;
 }
 
 export async function joinAs(options: MemberOptions): Promise<Member> {
   const { port, number, of, channel, isBatched } = options;
-  const changed = new Int8Array(of).fill(-1);
-  let first: Roll | null = null;
-  let answer: string | null = null;
+  const roll = new Uint8Array(of);
+  let answers = 0;
+  let newest: List = { presence: [], total: 0 };
   let subscribed = false;
   const socket = await openRawSocket({
     port,
     path: '/ws',
     onFrame(text) {
-      if (text.startsWith('{"type":"presence.list"')) answer = text;
-      else if (text.startsWith('{"type":"channel.subscribed"')) subscribed = true;
+      // Asked for, or because there were more changes than are kept: it is newer than all changes before it.
+      if (text.startsWith('{"type":"presence.list"')) {
+        answers++;
+        newest = JSON.parse(text) as List;
+        roll.set(rollOf(newest, of));
+      } else if (text.startsWith('{"type":"channel.subscribed"')) subscribed = true;
       else if (text.startsWith('{"type":"error"')) throw new Error(text);
       else if (text.startsWith('{"type":"presence_')) {
         for (const { type, data } of changesOf(text)) {
           const gone = type === 'presence_leave';
-          changed[numberOf(data.client_id)] = gone ? 0 : STATUSES.indexOf(data.status);
+          roll[numberOf(data.client_id)] = gone ? 0 : STATUSES.indexOf(data.status);
         }
       }
     },
   });
 
   async function query(): Promise<Roll> {
-    answer = null;
+    const before = answers;
     socket.send({ type: 'presence.query', channel });
-    await until('who is there', 30_000, () => answer !== null);
-    const { presence, total } = JSON.parse(answer ?? '') as {
-      readonly presence: readonly { readonly client_id: string; readonly status: string }[];
-      readonly total: number;
-    };
-    if (presence.length !== total) throw new Error(`only ${presence.length} of ${total} are named`);
-    const roll = new Uint8Array(of);
-    for (const { client_id, status } of presence) roll[numberOf(client_id)] = STATUSES.indexOf(status);
-    return roll;
+    await until('who is there', 30_000, () => answers > before);
+    if (newest.presence.length !== newest.total)
+      throw new Error(`only ${newest.presence.length} of ${newest.total} are named`);
+    return rollOf(newest, of);
   }
 
   const capabilities = isBatched ? ['presence_batch'] : [];
@@ -93,23 +103,16 @@ export async function joinAs(options: MemberOptions): Promise<Member> {
   socket.send({ type: 'channel.subscribe', channel, delivery: false });
   socket.send({ type: 'presence.heartbeat' }); // whatever status it says is meant
   await until('the subscription', 30_000, () => subscribed);
-  first = await query();
+  await query();
 
   return {
     number,
     socket,
-    /**
-     * The answer may be newer than a change that came after it, and older than one that came before: what was told last
-     * of somebody counts, and what the answer knew better is told again.
-     */
-    statusOf(other) {
-      const told = changed[other] ?? -1;
-      return told < 0 ? (first?.[other] ?? 0) : told;
-    },
+    statusOf: (other) => roll[other] ?? 0,
     query,
     say(status) {
       socket.send({ type: 'presence.heartbeat', status });
-      changed[number] = STATUSES.indexOf(status);
+      roll[number] = STATUSES.indexOf(status);
     },
     leave() {
       socket.socket.end(Buffer.from([0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8])); // a close with 1000
