@@ -8,7 +8,7 @@ const REDIAL_MS = 100;
 export interface PublisherOptions {
   readonly port: number;
   /** What is published on each channel, in this order, each after the one before it is stored. */
-  readonly messages: ReadonlyMap<string, readonly { readonly id: string; readonly data: unknown }[]>;
+  readonly messages: ReadonlyMap<string, Iterable<{ readonly id: string; readonly data: unknown }>>;
   /** Between two messages of a channel, in ms. */
   readonly everyMs: number;
 }
