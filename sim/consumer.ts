@@ -221,8 +221,7 @@ export function createSocketConsumer(
 }
 
 /** The position before the first message of a batch. */
-function firstOf(messages: unknown): number | undefined {
-  const [first] = messages as readonly (ChannelMessageFrame | ChannelResetFrame)[];
+function firstOf([first]: readonly (ChannelMessageFrame | ChannelResetFrame)[]): number | undefined {
   return first?.type === 'channel_message' ? first.sequence - 1 : undefined;
 }
 
@@ -256,12 +255,15 @@ export function createPollConsumer(
     const anew = startOver;
     const batch = await post('messages', { poll_token: token, timeout: 10, cursor: anew ? '' : cursor });
     if (anew) startOver = false;
+    const frames = (batch.messages as readonly (ChannelMessageFrame | ChannelResetFrame)[]).filter(
+      ({ type }) => type === 'channel_message' || type === 'channel.reset', // who comes and goes is not looked at
+    );
     const isFirst = cursor === '';
     cursor = String(batch.cursor);
-    const [at] = decodeVectorCursor(cursor)?.values() ?? [];
-    if (isFirst && at) ledger.standsAt({ epoch: at.epoch, cursor: firstOf(batch.messages) ?? at.offset });
+    const at = decodeVectorCursor(cursor)?.get(`channel:${channel}`);
+    if (isFirst && at) ledger.standsAt({ epoch: at.epoch, cursor: firstOf(frames) ?? at.offset });
     const toAck: ChannelMessageFrame[] = [];
-    for (const frame of batch.messages as readonly (ChannelMessageFrame | ChannelResetFrame)[]) {
+    for (const frame of frames) {
       if (frame.type === 'channel.reset') {
         ledger.reset(frame);
         continue;

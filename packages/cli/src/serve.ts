@@ -1,7 +1,7 @@
 import type { Component } from '@continuo/protocol';
 import { createGateway, type Gateway, openStore, type Store } from '@continuo/server';
 import { agentsOf } from './agents.ts';
-import type { Environment, Settings } from './config/settings.ts';
+import { type Environment, isPushOn, type Settings } from './config/settings.ts';
 import { UsageError } from './fail.ts';
 import { gatewayAuth } from './gateway-auth.ts';
 import { createLog, type Logger } from './log.ts';
@@ -113,11 +113,12 @@ export async function serve(options: ServeOptions): Promise<void> {
 
   process.stdout.write(`continuo listening on ${url}\n`);
   if (!quiet) process.stdout.write(describe(settings, agents, url));
-  log.info({ url, store: settings.store, push: settings.push, config: options.configFile }, 'listening');
+  log.info({ url, store: settings.store, push: isPushOn(settings), config: options.configFile }, 'listening');
 }
 
 /** What a person wants to know at the start. */
-function describe({ store, push, auth }: Settings, agents: readonly Component[], url: string): string {
+function describe(settings: Settings, agents: readonly Component[], url: string): string {
+  const { store, auth } = settings;
   const demos = agents.filter((agent) => agent.demo).map((agent) => agent.id);
   const real = agents.filter((agent) => !agent.demo).map((agent) => agent.id);
   const listed = [
@@ -126,7 +127,7 @@ function describe({ store, push, auth }: Settings, agents: readonly Component[],
   ];
   const access = auth.tokens.length > 0 || auth.jwt ? 'token required' : 'no token: this machine only';
   return [
-    `  store ${store}, channels ${push ? 'on' : 'off'}, ${access}`,
+    `  store ${store}, channels ${isPushOn(settings) ? 'on' : 'off'}, ${access}`,
     `  agents: ${listed.join('; ')}`,
     `  open ${url} to see what to try first; Ctrl-C stops`,
     '',

@@ -8,6 +8,7 @@ import {
   HeartbeatFrame,
   PresenceBatchFrame,
   PresenceChangeFrame,
+  PresenceListFrame,
   PublishFrame,
   SubscribeFrame,
 } from './push.ts';
@@ -31,7 +32,14 @@ export const PollMessages = z.object({
 });
 export const PollBatch = z.object({
   messages: z.array(
-    z.union([ChannelMessageFrame, ChannelResetFrame, PresenceBatchFrame, PresenceChangeFrame]),
+    z.union([
+      ChannelMessageFrame,
+      ChannelResetFrame,
+      PresenceBatchFrame,
+      PresenceChangeFrame,
+      /** Where changes were lost: who is there now. */
+      PresenceListFrame,
+    ]),
   ),
   /** Seconds to wait before the next poll. */
   poll_interval_hint: z.number(),

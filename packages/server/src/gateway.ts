@@ -45,6 +45,7 @@ import { createLoopLag } from './observe/loop-lag.ts';
 import { createMetrics, createMetricsRoute } from './observe/metrics.ts';
 import { createTally } from './observe/tally.ts';
 import type { Clock, OpenStream, Random, Report, Store } from './ports.ts';
+import { type PushOptions, resolvePush } from './push-options.ts';
 
 export interface GatewayOptions {
   /** Agents, teams and workflows, in the order in which they are listed. */
@@ -59,8 +60,8 @@ export interface GatewayOptions {
   readonly allowedOrigins?: readonly string[];
   /** Whether a proxy stands before the server: the last of `X-Forwarded-For` is then who connects. Default false. */
   readonly trustProxy?: boolean;
-  /** Channels and their polling. Default off. */
-  readonly push?: boolean;
+  /** Channels and their polling. Default off; `true` switches them on as they are by default. */
+  readonly push?: boolean | PushOptions;
   readonly version?: string;
   /** How long runs under way may take to end when the gateway closes, in ms. Default 10,000. */
   readonly drainMs?: number;
@@ -119,12 +120,14 @@ const OPEN_TO_ALL = 'Without a token the gateway serves this machine only: anyon
 
 /** The composition root: one store, one engine, every door. */
 export function createGateway(options: GatewayOptions): Gateway {
-  const { agents, store, push = false, version = '0.0.0', drainMs = 10_000, retention = {} } = options;
+  const { agents, store, version = '0.0.0', drainMs = 10_000, retention = {} } = options;
   const { lease: terms = LEASE_TERMS, clock = systemClock, random = systemRandom } = options;
   const { report = (problem, error) => console.error(`continuo: ${problem}:`, error) } = options;
   checkComponents(agents);
   const limits = checkLimits({ ...LIMITS, ...options.limits });
   const { logs, records, bus } = store;
+  const pushSettings = resolvePush(options.push, store.name);
+  const push = pushSettings.enabled;
   const startedAt = clock.now();
   let originPolicy: OriginPolicy = { loopback: true, allowed: options.allowedOrigins ?? [] };
   let draining = false;
@@ -141,11 +144,13 @@ export function createGateway(options: GatewayOptions): Gateway {
     createJournal({
       logs,
       bus,
+      clock,
       report,
       retentionOf(log) {
-        const { kind } = parseLog(log);
-        if (kind === 'lobby' || kind === 'presence') return members.retention[kind];
-        return { session: sessions, run: runs, channel: channels, notices: NOTICES }[kind].retention;
+        const name = parseLog(log);
+        if (name.kind === 'channel' || name.kind === 'dead') return channels.retentionOf(name.name);
+        if (name.kind === 'lobby' || name.kind === 'presence') return members.retention[name.kind];
+        return { session: sessions, run: runs, notices: NOTICES }[name.kind].retention;
       },
     }),
   );
@@ -173,7 +178,22 @@ export function createGateway(options: GatewayOptions): Gateway {
     random,
     limits: retention.run,
   });
-  const channels = createChannels({ logs, journal, clock, random, limits: retention.channel });
+  const channels = createChannels({
+    logs,
+    records,
+    journal,
+    clock,
+    random,
+    report,
+    watchers: tails.watchers,
+    base: {
+      ...retention.channel,
+      delivery: pushSettings.delivery.enabled,
+      presence: pushSettings.presence.enabled,
+    },
+    patterns: pushSettings.channels,
+    hooks: pushSettings.hooks,
+  });
   const members = createMembers({ logs, records, journal, feeds, clock, random, report, sourceOf });
   const notices = createNotices({
     logs,
@@ -250,6 +270,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     channels,
     consumers,
     feeds,
+    members,
     records,
     tokens: pollTokens,
     authenticate,
@@ -386,6 +407,8 @@ export function createGateway(options: GatewayOptions): Gateway {
     await members.close();
     tails.close();
     sessions.close();
+    channels.close();
+    journal.close();
     await presences.close();
     lag.close();
   }

@@ -34,7 +34,7 @@ export function createDriveWorld(): DriveWorld {
   const clock = createFakeClock();
   const store = createMemoryStore({ clock, random: createSeededRandom(1) });
   const retentionOf = (): { maxEntries: number; maxBytes: number } => ({ maxEntries: 1e6, maxBytes: 1e9 });
-  const journal = createJournal({ ...store, report: () => {}, retentionOf });
+  const journal = createJournal({ ...store, clock, report: () => {}, retentionOf });
   const { records } = store;
   const approvals = createApprovals({
     logs: store.logs,

@@ -44,6 +44,7 @@ export function createPresenceWorld(seed = 1): PresenceWorld {
       const journal = createJournal({
         logs,
         bus,
+        clock: life.clock,
         report,
         retentionOf(log) {
           const { kind } = parseLog(log);

@@ -41,7 +41,11 @@ export interface Dial {
   readonly credential?: string | undefined;
 }
 
-export function dial(gateway: Gateway, clock: FakeClock, { path, credential }: Dial): TestSocket {
+export function dial(
+  gateway: Pick<Gateway, 'sockets'>,
+  clock: FakeClock,
+  { path, credential }: Dial,
+): TestSocket {
   const frames: ServerFrame[] = [];
   let taken = 0;
   let paused = false;

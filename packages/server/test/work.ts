@@ -99,7 +99,7 @@ export function createWorkWorld(): WorkWorld {
         maxBytes: 1e9,
       });
       const source = sourceOn(seen);
-      const journal = createJournal({ ...seen, report, retentionOf });
+      const journal = createJournal({ ...seen, clock, report, retentionOf });
       const random = createSeededRandom(++seed);
       const terms = { ...seen, journal, clock: life.clock, random };
       const workers: Workers = createWorkers({

@@ -40,6 +40,20 @@ describe('a configuration', () => {
     ['leaves a key open', { ...{ push: true } }],
     ['has no limits', { limits: 'off' }],
     [
+      'says everything about push',
+      {
+        push: {
+          enabled: true,
+          presence: { heartbeatIntervalMs: 5_000, offlineTimeoutMs: 15_000 },
+          delivery: { maxRetries: 5, storeBackend: 'sqlite' },
+          polling: { enabled: false },
+          channels: { 'news*': { maxEntries: 10, delivery: false } },
+          onPublish: ({ data }) => ({ data }),
+          onSubscribe: async () => false,
+        },
+      },
+    ],
+    [
       'takes tokens of an issuer',
       { auth: { jwt: { jwksUrl: 'https://a.example/keys', issuer: 'a', audience: 'b' } } },
     ],
@@ -64,7 +78,12 @@ describe('a configuration', () => {
     [{ port: '80' }, '"port" is "80": it must be a whole number, 0 to 65535.'],
     [{ drainMs: -1 }, '"drainMs" is -1: it must be a whole number, 0 to 2147483647.'],
     [{ store: 'cloud' }, '"store" is "cloud": it must be memory or sqlite:PATH.'],
-    [{ push: 'yes' }, '"push" is "yes": it must be true or false.'],
+    [{ push: 'yes' }, '"push" is "yes": it must be true, false or an object.'],
+    [{ push: { enabeld: true } }, '"push.enabeld" is no key: did you mean "enabled"?'],
+    [
+      { push: { delivery: { maxRetries: -1 } } },
+      '"push.delivery.maxRetries" is -1: it must be a whole number, 0 to 1000.',
+    ],
     [{ durability: 'disk' }, '"durability" is "disk": it must be process or power.'],
     [{ logLevel: 'loud' }, '"logLevel" is "loud": it must be trace, debug, info, warn, error or silent.'],
     [{ limits: 'on' }, '"limits" is "on": it must be an object, or off.'],

@@ -1,7 +1,6 @@
-import { ALL_SCOPES, LIMITS } from '@continuo/server';
+import { ALL_SCOPES, LIMITS, nearestKey, resolvePush } from '@continuo/server';
 import { z } from 'zod';
 import { type ContinuoConfig, LOG_LEVELS } from './define.ts';
-import { nearestKey } from './nearest-key.ts';
 
 /** Every message goes on after "KEY is VALUE: it". */
 const text = z.string({ error: 'must be text' }).min(1, { error: 'must not be empty' });
@@ -88,7 +87,7 @@ const config: z.ZodObject = table({
     jwt,
   }),
   limits: z.unknown(),
-  push: flag,
+  push: z.unknown(),
   host: text,
   port: whole(0, 65_535),
   allowedOrigins: z.array(
@@ -103,7 +102,7 @@ const config: z.ZodObject = table({
 
 /** Throws one sentence that names the file, the key and what is wrong with its value. Never shows what is secret. */
 export function checkConfig(value: unknown, file: string): asserts value is ContinuoConfig {
-  const problem = problemOf(config, value, []) ?? problemOfLimits(value);
+  const problem = problemOf(config, value, []) ?? problemOfLimits(value) ?? problemOfPush(value);
   if (problem !== null) throw new TypeError(`${file}: ${problem}`);
 }
 
@@ -112,6 +111,16 @@ function problemOfLimits(value: unknown): string | null {
   if (given === undefined || given === 'off') return null;
   if (typeof given !== 'object') return `"limits" is ${show(given)}: it must be an object, or off.`;
   return problemOf(limits, given, ['limits']);
+}
+
+/** The server's own sentences. Whether `storeBackend` fits the store is known when the gateway is made. */
+function problemOfPush(value: unknown): string | null {
+  try {
+    resolvePush(at(value, ['push']) as ContinuoConfig['push']);
+    return null;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
 }
 
 function problemOf(schema: z.ZodObject, value: unknown, path: readonly PropertyKey[]): string | null {

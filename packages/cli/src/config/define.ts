@@ -1,5 +1,5 @@
 import type { Component } from '@continuo/protocol';
-import type { AuthOptions, Durability, Limits, RetentionLimits } from '@continuo/server';
+import type { AuthOptions, Durability, Limits, PushOptions, RetentionLimits } from '@continuo/server';
 
 /** What `continuo.config.ts` says. What it leaves out has the default that the command line names. */
 export interface ContinuoConfig {
@@ -13,8 +13,8 @@ export interface ContinuoConfig {
   readonly auth?: AuthOptions;
   /** What one peer, and all together, may take; `off` is for load tests on loopback. */
   readonly limits?: Partial<Limits> | 'off';
-  /** Channels and their polling. */
-  readonly push?: boolean;
+  /** Channels and their polling; `true` stands for `{ enabled: true }`. */
+  readonly push?: boolean | PushOptions;
   readonly host?: string;
   /** 0 for a free one. */
   readonly port?: number;

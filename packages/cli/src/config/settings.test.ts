@@ -6,6 +6,7 @@ import {
   DEFAULTS,
   type Environment,
   type Flags,
+  isPushOn,
   jwtSecretOf,
   resolveSettings,
   type Settings,
@@ -116,6 +117,18 @@ describe('settings', () => {
     ['0', false],
   ])('take CONTINUO_PUSH=%s', (text, push) => {
     expect(resolve({ environment: { CONTINUO_PUSH: text }, config: { push: !push } }).push).toBe(push);
+  });
+
+  it.each([
+    ['switched on by the command line', { push: true }, {}, true],
+    ['switched on by the environment', {}, { CONTINUO_PUSH: '1' }, true],
+    ['switched off by the environment', {}, { CONTINUO_PUSH: '0' }, false],
+    ['left off', {}, {}, false],
+  ])("take the file's options of push, %s", (_how, given, variables, on) => {
+    const push = { polling: { maxBatchSize: 7 } };
+    const settings = resolve({ flags: given, environment: variables, config: { push } });
+    expect(isPushOn(settings)).toBe(on);
+    if (on) expect(settings.push).toEqual({ ...push, enabled: true });
   });
 
   it('--quiet hides all but errors, unless a level is asked for', () => {

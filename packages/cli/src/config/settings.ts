@@ -1,5 +1,12 @@
 import type { Component } from '@continuo/protocol';
-import { type Durability, type JwtOptions, type Limits, NO_LIMITS, type StaticToken } from '@continuo/server';
+import {
+  type Durability,
+  type JwtOptions,
+  type Limits,
+  NO_LIMITS,
+  type PushOptions,
+  type StaticToken,
+} from '@continuo/server';
 import { UsageError } from '../fail.ts';
 import { type ContinuoConfig, LOG_LEVELS, type LogLevel } from './define.ts';
 
@@ -25,7 +32,7 @@ export interface Settings {
   readonly port: number;
   readonly store: string;
   readonly durability: Durability;
-  readonly push: boolean;
+  readonly push: boolean | PushOptions;
   readonly quiet: boolean;
   readonly logLevel: LogLevel;
   readonly auth: Auth;
@@ -67,7 +74,7 @@ export function resolveSettings({ flags, environment, config }: SettingsSources)
     port: flags.port ?? portOf(environment) ?? config.port ?? DEFAULTS.port,
     store: flags.store ?? given(CONTINUO_STORE) ?? config.store ?? DEFAULTS.store,
     durability: config.durability ?? DEFAULTS.durability,
-    push: flags.push ?? pushOf(environment) ?? config.push ?? false,
+    push: pushOf(flags.push ?? pushSwitchOf(environment), config),
     quiet,
     // --quiet is said for this one start: it is above what the file says, and below a level that is asked for as well.
     logLevel: levelOf(flags, environment) ?? (quiet ? 'error' : (config.logLevel ?? 'info')),
@@ -102,12 +109,23 @@ function portOf({ CONTINUO_PORT }: Environment): number | undefined {
   return Number(text);
 }
 
-function pushOf({ CONTINUO_PUSH }: Environment): boolean | undefined {
+function pushSwitchOf({ CONTINUO_PUSH }: Environment): boolean | undefined {
   const text = given(CONTINUO_PUSH);
   if (text === undefined) return undefined;
   if (text === 'true' || text === '1') return true;
   if (text === 'false' || text === '0') return false;
   throw new UsageError(`CONTINUO_PUSH is "${text}": it must be true, 1, false or 0, or not set.`);
+}
+
+/** The command line and the environment switch push on and off; everything else about it is the file's. */
+function pushOf(on: boolean | undefined, { push = false }: ContinuoConfig): boolean | PushOptions {
+  if (on === undefined) return push;
+  return on && typeof push === 'object' ? { ...push, enabled: true } : on;
+}
+
+/** Whether channels are switched on. */
+export function isPushOn({ push }: Settings): boolean {
+  return typeof push === 'object' ? (push.enabled ?? false) : push;
 }
 
 function levelOf({ logLevel }: Flags, { CONTINUO_LOG }: Environment): LogLevel | undefined {

@@ -28,6 +28,7 @@ function createWorld(retention: Partial<Retention> = {}, through = (store: Store
   const journal = createJournal({
     logs: counted.store.logs,
     bus: { wake: (_log, offset) => void wakes.push(offset), watch: () => () => {} },
+    clock,
     report: (problem, error) => void problems.push(`${problem}: ${String(error)}`),
     retentionOf: () => ({ maxEntries: 100, maxBytes: 1_000_000, ...retention }),
   });
@@ -99,6 +100,62 @@ describe('the journal', () => {
     expect(newest).toBe(50);
     expect(newest - oldest + 1).toBeGreaterThanOrEqual(9);
     expect(newest - oldest + 1).toBeLessThanOrEqual(11);
+  });
+
+  it('keeps exactly what it should when a log has been quiet for a second, and nothing before that', async () => {
+    const { clock, append, kept } = createWorld();
+    await append(105);
+    await clock.advance(999);
+    await append(1); // it grows: the slack stays
+    await clock.advance(999);
+    expect(await kept()).toEqual({ oldest: 1, newest: 106 });
+    await clock.advance(1);
+    expect(await kept()).toEqual({ oldest: 7, newest: 106 });
+  });
+
+  it('keeps exactly as many bytes as it should, however the entries differ in size', async () => {
+    const { clock, append, kept } = createWorld({ maxBytes: 10_000 });
+    await append(2, 'x'.repeat(98));
+    await append(10, 'x'.repeat(998));
+    await clock.advance(1_000);
+    expect(await kept()).toEqual({ oldest: 3, newest: 12 });
+    await append(1, 'x'.repeat(18));
+    await clock.advance(1_000);
+    expect(await kept()).toEqual({ oldest: 4, newest: 13 });
+  });
+
+  it('has one timer for all logs that are over their limits, and none where there are none', async () => {
+    const { clock, journal, counted } = createWorld({ maxEntries: 10 });
+    const idle = clock.timers;
+    const drafts = (count: number): Draft[] =>
+      range(1, count).map((number) => ({ id: `e${number}`, type: 'test', data: null }));
+    await journal.append('channel:a', drafts(10));
+    expect(clock.timers).toBe(idle);
+    for (const name of ['a', 'b', 'c']) {
+      await journal.append(`channel:${name}`, drafts(11));
+      await clock.advance(100);
+    }
+    expect(clock.timers).toBe(idle + 1);
+    await clock.advance(1_000);
+    expect(clock.timers).toBe(idle);
+    expect(counted.calls('trim').map(({ key }) => key)).toEqual(['channel:a', 'channel:b', 'channel:c']);
+  });
+
+  it('leaves the slack to a log whose trim costs a write', async () => {
+    const { clock, append, kept } = createWorld({ beforeTrim: async (_log, before) => before });
+    await append(110);
+    await clock.advance(10_000);
+    expect(await kept()).toEqual({ oldest: 1, newest: 110 });
+  });
+
+  it('trims no more when it was closed', async () => {
+    const { clock, append, kept, journal } = createWorld();
+    const idle = clock.timers;
+    await append(105);
+    journal.close();
+    expect(clock.timers).toBe(idle);
+    await clock.advance(10_000);
+    expect(await kept()).toEqual({ oldest: 1, newest: 105 });
   });
 
   it('keeps at least the newest entry, however large it is', async () => {

@@ -9,7 +9,7 @@ import {
   type Watcher,
   watchAs,
 } from '../../test/presence.ts';
-import type { Presence } from './members.ts';
+import type { Presence } from './seats.ts';
 
 const CHANNELS = ['a', 'b', 'c'];
 const STATUSES = ['busy', 'away', 'here'];
@@ -65,6 +65,17 @@ async function play(seed: number, { clients, steps }: { clients: number; steps: 
     connections = connections.filter((each) => each !== connection);
   }
 
+  /** Any server answers any request of a poller; each of them ends by itself in the end. */
+  function poll(): void {
+    const { members } = random.pick(servers) ?? startServer();
+    const poller = members.enter({ user: 'u', clientId: `p${random.int(1, 3)}`, kind: 'polling' });
+    const channel = random.pick(CHANNELS) ?? 'a';
+    const dice = random.next();
+    if (dice < 0.6) poller.join(channel);
+    else if (dice < 0.8) poller.leave(channel);
+    else poller.close();
+  }
+
   function kill(): void {
     const index = random.int(0, servers.length - 1);
     const dead = servers[index];
@@ -76,6 +87,7 @@ async function play(seed: number, { clients, steps }: { clients: number; steps: 
   for (let step = 0; step < steps; step++) {
     const one = random.pick(connections);
     const dice = random.next();
+    if (random.chance(0.2)) poll();
     if (dice < 0.4 || !one) await come();
     else if (dice < 0.6) for (const each of connections.filter(() => random.chance(0.1))) go(each);
     else if (dice < 0.7) await join(one, random.pick(CHANNELS) ?? 'a');
@@ -90,7 +102,7 @@ async function play(seed: number, { clients, steps }: { clients: number; steps: 
     else await clock.advance(random.int(0, 2_000));
   }
 
-  for (let second = 0; second < 20; second++) {
+  for (let second = 0; second < 50; second++) {
     for (const { presence } of connections) presence.seen();
     await clock.advance(1_000);
   }

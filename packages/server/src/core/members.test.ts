@@ -11,7 +11,7 @@ import {
   watchAs,
 } from '../../test/presence.ts';
 import { type Store, StoreError } from '../ports.ts';
-import type { Presence } from './members.ts';
+import type { Presence } from './seats.ts';
 
 function open(): { world: PresenceWorld; here: PresenceServer; there: PresenceServer } {
   const world = createPresenceWorld();
@@ -342,6 +342,15 @@ describe('servers that come and go', () => {
     expect(watcher.known().filter((name) => !name.startsWith('w'))).toEqual(['bob online']);
     expect(await listed(world, there, 'a')).toEqual(['bob online', 'w online']);
     expect(await listed(world, world.server(), 'a')).toEqual(['bob online', 'w online']);
+  });
+
+  it('P-25 of one that died while nobody looked are not in the first list', async () => {
+    const { world, here, there } = open();
+    enter(here, 'ann', 'a');
+    await world.clock.settle();
+    here.kill();
+    await world.clock.advance(16_000);
+    expect(await listed(world, there, 'a')).toEqual([]);
   });
 
   it('P-25 are taken out by several that notice, once', async () => {

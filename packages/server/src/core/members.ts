@@ -1,4 +1,4 @@
-import { type ChannelMember, type Cursor, type Metadata, type Reset, WireError } from '@continuo/protocol';
+import type { ChannelMember, Cursor, Reset } from '@continuo/protocol';
 import type { Clock, Logs, Peer, Random, Records, Report } from '../ports.ts';
 import type { Dialect } from './dialect.ts';
 import type { Feed, Feeds } from './feed.ts';
@@ -13,7 +13,7 @@ import {
   type Told,
 } from './members-fold.ts';
 import { logOf } from './names.ts';
-import { changeOf, createSeat, createSitting, heeds, type Seat, type Sitting } from './seat.ts';
+import { createSeats, type Presence } from './seats.ts';
 import { createServers } from './servers.ts';
 import { createTeller, type Pending } from './teller.ts';
 import { correctionOf, missedBetween } from './told.ts';
@@ -22,9 +22,6 @@ import { correctionOf, missedBetween } from './told.ts';
 const SWEEP_MS = 1_000;
 /** Of the clients that one answer names: it says them twice, in a frame of 1 MiB. */
 const NAMED_BYTES = 400 * 1024;
-/** Of one client's metadata as JSON: it is in every list. */
-const METADATA_BYTES = 4 * 1024;
-
 export interface PresenceTerms {
   /** How often a client should beat, in ms. It is told to clients; nothing here goes by it. */
   readonly heartbeatIntervalMs: number;
@@ -40,24 +37,6 @@ export const PRESENCE_TERMS: PresenceTerms = {
   broadcastChanges: true,
 };
 
-/** One connection of one client; of a poller all its requests to this server. */
-export interface Presence {
-  /** It is on a channel. What changes in one tick is stored together. */
-  join(channel: string): void;
-  leave(channel: string): void;
-  /** What is absent stays. Resolves when it is stored; where nothing changes, nothing is. Rejects with `too_large`. */
-  beat(said: {
-    readonly status?: string | undefined;
-    readonly metadata?: Metadata | undefined;
-  }): Promise<void>;
-  /** It gave a sign of life. */
-  seen(): void;
-  /** A request of it is under way until the returned function is called. */
-  hold(): () => void;
-  /** The connection is over; a poller is gone on all servers. Idempotent. */
-  close(): void;
-}
-
 export interface WatchOptions {
   readonly peer: Peer;
   readonly dialect: Dialect;
@@ -66,6 +45,8 @@ export interface WatchOptions {
   /** Default: the head. */
   readonly after?: Cursor | undefined;
   onMoved?(): void;
+  /** Called once, when all there is was sent. */
+  onLive?(): void;
   /** Changes are gone: show who is there now. Changes since before the call follow. */
   onReset(reset: Reset): Promise<void>;
 }
@@ -113,12 +94,10 @@ export function createMembers(options: MembersOptions): Members {
   const { logs, feeds, clock, report } = options;
   const terms: PresenceTerms = { ...PRESENCE_TERMS, ...options.terms };
   const servers = createServers(options);
-  const seats = new Map<string, Seat>();
-  /** Seats of which the lobby may have to be told something. */
-  const changed = new Set<Seat>();
   let evictions: Pending[] = [];
   let stopSweep: (() => void) | null = null;
-  let sweeping: Promise<void> = Promise.resolve();
+  let evicting: Promise<void> | null = null;
+  let hasLooked = false;
   let closing: Promise<void> | null = null;
 
   const lobby = createLobby({
@@ -126,94 +105,36 @@ export function createMembers(options: MembersOptions): Members {
     onEntry(entry, told) {
       const change = entry.data as LobbyChange;
       if (change.by === servers.me) owe(told);
-      else heed(change, entry.at);
+      else seats.heed(change, entry.at);
     },
     onLost(before, after) {
       owe(missedBetween(before, after, lobby.position));
-      for (const seat of seats.values()) void touch(seat);
+      seats.retell();
     },
   });
   const teller = createTeller({
     ...options,
     lobby,
     servers,
-    take,
+    take(count) {
+      const first = evictions.splice(0, count);
+      return [...first, ...seats.take(count - first.length)];
+    },
     sourceOf: ({ user, clientId }) => options.sourceOf(user, clientId),
+  });
+
+  const seats = createSeats({
+    clock,
+    lobby: () => lobby,
+    me: () => servers.me,
+    tell() {
+      start();
+      return teller.tell();
+    },
   });
 
   function owe(told: readonly Told[]): void {
     if (terms.broadcastChanges) teller.owe(told);
-  }
-
-  function seatKeyOf(client: ClientId, polling: boolean): string {
-    return `${polling ? 'p' : 'c'}${clientKeyOf(client)}`;
-  }
-
-  function seatOf(client: ClientId, polling: boolean): Seat {
-    const key = seatKeyOf(client, polling);
-    const seat = seats.get(key) ?? createSeat(client, polling);
-    seats.set(key, seat);
-    return seat;
-  }
-
-  function touch(seat: Seat): Promise<void> {
-    changed.add(seat);
-    start();
-    const telling = teller.tell();
-    telling.catch(() => {}); // it is told again later
-    return telling;
-  }
-
-  function take(count: number): readonly Pending[] {
-    const pending = evictions.splice(0, count);
-    for (const seat of changed) {
-      if (pending.length >= count) break;
-      changed.delete(seat);
-      const due = changeOf(seat, servers.me, lobby.fold);
-      const { said, deregistered } = seat;
-      const left = [...seat.left];
-      seat.said = {};
-      seat.left.clear();
-      seat.deregistered = false;
-      if (seat.connections.size === 0) seats.delete(seatKeyOf(seat, seat.polling));
-      if (!due) continue;
-      if (!due.whole) {
-        for (const channel of left) seat.left.add(channel);
-        changed.add(seat);
-      }
-      pending.push({
-        change: due.change,
-        failed() {
-          const now = seatOf(seat, seat.polling); // who came back meanwhile has another one
-          now.said = { ...said, ...now.said };
-          now.deregistered ||= deregistered && now.connections.size === 0;
-          for (const channel of left) now.left.add(channel);
-          changed.add(now);
-        },
-      });
-      if (!due.whole) break; // the rest is what the fold lacks after this
-    }
-    return pending;
-  }
-
-  /** A poller is gone from here for good. */
-  function stand(seat: Seat, sitting: Sitting): void {
-    sitting.channels.clear();
-    seat.connections.delete(sitting);
-  }
-
-  /** Another server changed what was said of a client here. */
-  function heed(change: LobbyChange, at: number): void {
-    const seat = seats.get(seatKeyOf(change, change.polling));
-    if (!seat || (change.server !== servers.me && !change.polling)) return;
-    if (change.polling) {
-      for (const sitting of seat.connections) {
-        const since = (channel: string): number => sitting.channels.get(channel) ?? at;
-        for (const channel of change.leave) if (since(channel) <= at) sitting.channels.delete(channel);
-        if (change.gone === 'everywhere' && sitting.seenAt <= at) stand(seat, sitting);
-      }
-    }
-    void touch(seat);
   }
 
   function start(): void {
@@ -224,22 +145,21 @@ export function createMembers(options: MembersOptions): Members {
   function sweep(): void {
     stopSweep = null;
     start();
-    const before = clock.now() - terms.offlineTimeoutMs;
-    for (const seat of seats.values()) {
-      for (const sitting of seat.connections) {
-        if (sitting.seenAt > before || sitting.holds > 0 || sitting.silent) continue;
-        if (!seat.polling && !sitting.beats) continue;
-        sitting.silent = true;
-        if (seat.polling) seat.connections.delete(sitting);
-        void touch(seat);
-      }
-    }
-    sweeping = evict().catch((error: unknown) => report('looking for servers that are gone', error));
+    seats.sweep(clock.now() - terms.offlineTimeoutMs);
+    void look();
+  }
+
+  function look(): Promise<void> {
+    evicting ??= evict()
+      .catch((error: unknown) => report('looking for servers that are gone', error))
+      .finally(() => {
+        evicting = null;
+      });
+    return evicting;
   }
 
   /** Takes out the clients of servers that are gone; what those may not have told the channels is told. */
   async function evict(): Promise<void> {
-    await sweeping;
     await lobby.open();
     const others = [...lobby.fold.servers()].filter((server) => server !== servers.me);
     if (others.length === 0 || closing) return;
@@ -263,108 +183,28 @@ export function createMembers(options: MembersOptions): Members {
     evictions = [];
   }
 
-  function enter({ user, clientId, kind }: ClientId & { readonly kind: 'connected' | 'polling' }): Presence {
-    const client: ClientId = { user, clientId };
-    const polling = kind === 'polling';
-    let seat = seatOf(client, polling);
-    const [sitting = createSitting(clock.now())] = polling ? seat.connections : [];
-    sitting.seenAt = clock.now();
-    let isOver = false;
-    /** Its seat, which it takes again where it was taken out meanwhile. */
-    function sit(): Seat {
-      seat = seatOf(client, polling);
-      seat.connections.add(sitting);
-      return seat;
-    }
-    sit();
-
-    function seen(): void {
-      sitting.seenAt = clock.now();
-      if (!sitting.silent || isOver) return;
-      sitting.silent = false;
-      void touch(sit());
-    }
-
-    return {
-      join(channel) {
-        if (isOver) return;
-        const isNew = !sitting.channels.has(channel);
-        sitting.channels.set(channel, clock.now());
-        const mine = sit();
-        mine.left.delete(channel);
-        if (isNew || polling) void touch(mine);
-      },
-      leave(channel) {
-        if (isOver) return;
-        sitting.channels.delete(channel);
-        const mine = sit();
-        if (polling) mine.left.add(channel);
-        void touch(mine);
-      },
-      async beat({ status, metadata }) {
-        if (metadata !== undefined && bytesOf(metadata) > METADATA_BYTES) {
-          const problem = `"metadata" has at most ${METADATA_BYTES} bytes as JSON. Send less, or a reference to it.`;
-          throw new WireError('too_large', problem);
-        }
-        seen();
-        sitting.beats = true;
-        await lobby.open();
-        if (isOver) return;
-        const mine = sit();
-        const known = lobby.fold.said(client);
-        const present = {
-          ...known,
-          ...(mine.said.status !== undefined && { ...mine.said, before: known.status }),
-        };
-        if (status === undefined) sitting.habit.plain = true;
-        else if (heeds(sitting.habit, status, present) && status !== present.status)
-          mine.said.status = status;
-        if (metadata !== undefined) mine.said.metadata = metadata;
-        if (changed.has(mine) || changeOf(mine, servers.me, lobby.fold)) await touch(mine);
-      },
-      seen,
-      hold() {
-        seen();
-        sitting.holds++;
-        let isHeld = true;
-        return () => {
-          if (isHeld) sitting.holds--;
-          if (isHeld) seen();
-          isHeld = false;
-        };
-      },
-      close() {
-        if (isOver) return;
-        isOver = true;
-        const mine = seatOf(client, polling);
-        stand(mine, sitting);
-        mine.deregistered = polling;
-        void touch(mine);
-      },
-    };
-  }
-
   function shown(member: FoldedMember, channels: readonly string[]): ChannelMember {
     const { clientId, said } = member;
-    const polled = seats.get(seatKeyOf(member, true));
     const connected = [...member.places.values()].some(({ polling }) => !polling);
-    const seenAt = [...(connected ? [] : (polled?.connections ?? []))].map((sitting) => sitting.seenAt);
+    const polledAt = connected ? null : seats.polledAt(member);
     return {
       client_id: clientId,
       status: said.status ?? ONLINE,
-      last_seen: Math.min(clock.now(), ...seenAt) / 1000,
+      last_seen: (polledAt ?? clock.now()) / 1000,
       metadata: said.metadata ?? {},
       channels: [...channels],
     };
   }
 
   return {
-    enter,
+    enter: seats.enter,
 
     async list(channel, { mayRead }) {
       start();
       await lobby.open();
-      if (changed.size > 0) await teller.tell().catch(() => {}); // it was reported; the lobby is what counts
+      if (!hasLooked) await look(); // servers may have died while nobody looked
+      hasLooked = true;
+      await teller.settled();
       await lobby.present();
       const members: ChannelMember[] = [];
       let [total, bytes] = [0, 0];
@@ -380,7 +220,7 @@ export function createMembers(options: MembersOptions): Members {
       return { members, total };
     },
 
-    async watch(channel, { peer, dialect, withoutSource, after, onMoved, onReset }) {
+    async watch(channel, { peer, dialect, withoutSource, after, onMoved, onLive, onReset }) {
       if (!terms.broadcastChanges) return null;
       const log = logOf.presence(channel);
       const headNow = async () => (await logs.heads([log]))[0] ?? (await logs.append(log, [])).head;
@@ -393,6 +233,7 @@ export function createMembers(options: MembersOptions): Members {
         dialect,
         withoutSource,
         ...(onMoved && { onMoved }),
+        ...(onLive && { onLive }),
         async onReset(reset) {
           const { epoch, offset } = await headNow();
           await onReset(reset);
@@ -410,12 +251,9 @@ export function createMembers(options: MembersOptions): Members {
     close() {
       closing ??= (async () => {
         stopSweep?.();
-        await sweeping;
-        for (const seat of seats.values()) {
-          seat.connections.clear();
-          changed.add(seat);
-        }
-        if (changed.size > 0) await teller.tell().catch(() => {}); // the others take them out when this server is gone
+        await evicting;
+        seats.clear();
+        await teller.settled(); // what is not stored then, the others find when this server is gone
         await servers.close();
         teller.close();
         lobby.close();

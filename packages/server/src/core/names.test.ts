@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { keyOf, logOf, parseLog } from './names.ts';
+import { keyOf, logOf, parseConsumer, parseLog } from './names.ts';
 
 /** Any text with no half of a surrogate pair: what ids are made of. */
 const id = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 20 });
@@ -24,6 +24,20 @@ describe('the names of logs', () => {
     expect(parseLog(logOf.presence('a/b:c'))).toEqual({ kind: 'presence', name: 'a/b:c' });
     expect(parseLog(logOf.lobby())).toEqual({ kind: 'lobby' });
     expect(() => parseLog('presence:')).toThrow('no log is named');
+  });
+
+  it.each(['a', 'a:b/c'])('dead letters: are read back as they were made: %s', (name) => {
+    expect(parseLog(logOf.dead(name))).toEqual({ kind: 'dead', name });
+  });
+
+  it("a consumer's: are read back as they were made", () => {
+    fc.assert(
+      fc.property(id, id, id, (owner, clientId, channel) => {
+        expect(parseConsumer(keyOf.consumer(owner, clientId, channel))).toEqual({ owner, clientId, channel });
+      }),
+      RUNS,
+    );
+    expect(() => parseConsumer('poll/a/b')).toThrow("no consumer's key is poll/a/b");
   });
 
   it('L-10 differ wherever their owners do', () => {

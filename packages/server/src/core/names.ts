@@ -6,6 +6,8 @@ export const logOf = {
   session: (owner: string, id: string): string => `session:${safe(owner)}:${safe(id)}`,
   run: (owner: string, id: string): string => `run:${safe(owner)}:${safe(id)}`,
   channel: (name: string): string => `channel:${name}`,
+  /** What consumers of a channel could not handle. */
+  dead: (channel: string): string => `dead:${channel}`,
   /** What servers tell each other about consumers. */
   notices: (): string => 'notices:',
   /** Every change of every client on channels: see members.ts. */
@@ -17,6 +19,8 @@ export const logOf = {
 export const keyOf = {
   session: (owner: string, id: string): string => `session/${safe(owner)}/${safe(id)}`,
   run: (owner: string, id: string): string => `run/${safe(owner)}/${safe(id)}`,
+  /** In the order of the names. */
+  channel: (name: string): string => `channel/${name}`,
   consumer: (owner: string, clientId: string, channel: string): string =>
     `consumer/${safe(owner)}/${safe(clientId)}/${safe(channel)}`,
   poll: (owner: string, clientId: string): string => `poll/${safe(owner)}/${safe(clientId)}`,
@@ -39,7 +43,7 @@ export const keyOf = {
 
 export type LogName =
   | { readonly kind: 'session' | 'run'; readonly owner: string; readonly id: string }
-  | { readonly kind: 'channel' | 'notices' | 'presence'; readonly name: string }
+  | { readonly kind: 'channel' | 'dead' | 'notices' | 'presence'; readonly name: string }
   | { readonly kind: 'lobby' };
 
 /** The inverse of {@link logOf}. Throws for a name it never made. */
@@ -48,10 +52,26 @@ export function parseLog(log: string): LogName {
   const colon = log.indexOf(':');
   const kind = log.slice(0, colon);
   const rest = log.slice(colon + 1);
-  if (kind === 'channel' || kind === 'notices' || (kind === 'presence' && rest !== ''))
+  if (kind === 'channel' || kind === 'dead' || kind === 'notices' || (kind === 'presence' && rest !== ''))
     return { kind, name: rest };
   const [owner, id, ...more] = rest.split(':');
   if ((kind !== 'session' && kind !== 'run') || !owner || !id || more.length > 0)
     throw new Error(`no log is named ${log}`);
   return { kind, owner: decodeURIComponent(owner), id: decodeURIComponent(id) };
+}
+
+/** Whose consumer a key of {@link keyOf} names. Throws for a key it never made. */
+export function parseConsumer(key: string): {
+  readonly owner: string;
+  readonly clientId: string;
+  readonly channel: string;
+} {
+  const [kind, owner, clientId, channel, ...more] = key.split('/');
+  if (kind !== 'consumer' || !owner || !clientId || !channel || more.length > 0)
+    throw new Error(`no consumer's key is ${key}`);
+  return {
+    owner: decodeURIComponent(owner),
+    clientId: decodeURIComponent(clientId),
+    channel: decodeURIComponent(channel),
+  };
 }

@@ -32,6 +32,7 @@ function createWorld(more: Partial<RunWriterOptions> = {}, around: Around = (_ca
   const journal = createJournal({
     logs: counted.store.logs,
     bus: store.bus,
+    clock,
     report: () => {},
     retentionOf: () => ({ maxEntries: 1_000_000, maxBytes: 1 << 30 }),
   });

@@ -42,7 +42,7 @@ function createWorld(): World {
     async close() {},
   };
   const retentionOf = (): { maxEntries: number; maxBytes: number } => ({ maxEntries: 1e6, maxBytes: 1e9 });
-  const journal: Journal = createJournal({ ...store, report: () => {}, retentionOf });
+  const journal: Journal = createJournal({ ...store, clock, report: () => {}, retentionOf });
   const deps = { ...store, journal, workers: () => workers, clock, random };
   const sessions = createSessions({ ...deps, inbox: 32 });
   const runs = createRuns({ ...deps, sessions });

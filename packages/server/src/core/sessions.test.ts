@@ -56,6 +56,7 @@ function createWorld(limits: RetentionLimits = {}): World {
     const seen = interceptStore(store, around);
     const journal: Journal = createJournal({
       ...seen,
+      clock,
       report(problem, error) {
         throw new Error(problem, { cause: error });
       },

@@ -27,6 +27,8 @@ export interface Pending {
 export interface Teller {
   /** Resolves when all that was pending at the call is in the lobby and the channels know of it. */
   tell(): Promise<void>;
+  /** Resolves when what is being told is stored, or could not be. */
+  settled(): Promise<void>;
   /** What the lobby says and the channels have not been told, as far as is known. */
   owe(told: readonly Told[]): void;
   /** No more is tried again. */
@@ -159,6 +161,9 @@ export function createTeller(options: TellerOptions): Teller {
 
   return {
     tell,
+    async settled() {
+      await (next?.catch(() => {}) ?? newest);
+    },
     owe,
     close() {
       closed = true;

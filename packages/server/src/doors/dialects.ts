@@ -1,8 +1,11 @@
 import { encodeVectorCursor, type Entry, toGateway, toRun, writeSse } from '@continuo/protocol';
 import type { Dialect } from '../core/dialect.ts';
 import { WATERMARK_BYTES } from '../core/feed.ts';
+import { storedMessage } from '../core/message.ts';
 import { parseLog } from '../core/names.ts';
 import type { Peer, Wire } from '../ports.ts';
+
+export { sourceOf } from '../core/message.ts';
 
 /** How entries look on each door. One object per wire, so that what is encoded for one reader serves them all. */
 
@@ -50,26 +53,28 @@ export const channelDialects: (wire: Wire) => ChannelDialects = perWire((wire) =
   again: { key: `channel.again ${wire.name}`, wire, text: (entry) => channelText(entry, 2) },
 }));
 
-/** Door 2 as server-sent events: with the position of its log as id for who reads one channel, without for others. */
-export const channelEventDialects: (wire: Wire) => {
-  readonly alone: ChannelDialects;
-  readonly among: ChannelDialects;
-} = perWire((wire) => {
-  const dialect = (name: string, attempt: number, idOf?: (entry: Entry) => string): Dialect => ({
-    key: `${name} ${attempt} ${wire.name}`,
+/** The same as server-sent events, each with the position of its log as id: for who reads that log alone. */
+export const positionedDialects: (wire: Wire) => ChannelDialects = perWire((wire) => {
+  const dialect = (name: string, attempt: number): Dialect => ({
+    key: `channel.${name}.positioned ${wire.name}`,
     wire,
-    text: (entry) => writeSse({ ...(idOf && { id: idOf(entry) }), data: channelText(entry, attempt) }),
+    text(entry) {
+      const id = encodeVectorCursor(new Map([[entry.log, entry]]));
+      return writeSse({ id, data: channelText(entry, attempt) });
+    },
   });
-  const of = (name: string, idOf?: (entry: Entry) => string): ChannelDialects => ({
-    first: dialect(name, 1, idOf),
-    again: dialect(name, 2, idOf),
-  });
-  const positionOf = (entry: Entry): string => encodeVectorCursor(new Map([[entry.log, entry]]));
-  return { alone: of('channel.event.alone', positionOf), among: of('channel.event') };
+  return { first: dialect('first', 1), again: dialect('again', 2) };
 });
 
+/** Frames of door 2 as server-sent events without a name, which is what `onmessage` of an EventSource gets. */
+export const eventWire: (wire: Wire) => Wire = perWire((wire) => ({
+  name: `${wire.name} event`,
+  frame: (text) => wire.frame(writeSse({ data: text })),
+  join: wire.join,
+}));
+
 /** The frame of a message, as JSON. Above the first attempt it may have been seen. */
-export function channelText(entry: Entry, attempt: number): string {
+function channelText(entry: Entry, attempt: number): string {
   const message = { ...channelMessage(entry), attempt };
   return JSON.stringify(attempt > 1 ? { ...message, _redelivered: true } : message);
 }
@@ -82,16 +87,7 @@ export function redeliver(peer: Peer, entry: Entry, attempt: number): boolean {
 }
 
 function channelMessage(entry: Entry): Record<string, unknown> {
-  return {
-    type: 'channel_message',
-    channel: channelOf(entry),
-    data: entry.data,
-    event_id: entry.id,
-    timestamp: entry.at / 1000,
-    source: entry.source === undefined ? null : clientOf(entry.source),
-    target: null,
-    sequence: entry.offset,
-  };
+  return { type: 'channel_message', ...storedMessage(entry, channelOf(entry)) };
 }
 
 /** Door 2: what becomes of a channel's clients, a frame each, or a frame for all changes of one tick. */
@@ -126,15 +122,6 @@ function presenceChange(entry: Entry): { readonly type: string; readonly data: u
 function channelOf(entry: Entry): string {
   const name = parseLog(entry.log);
   return name.kind === 'channel' || name.kind === 'presence' ? name.name : '';
-}
-
-/** Two users may have chosen one client id: the source of a message names both, the wire shows the client's. */
-export function sourceOf(owner: string, clientId: string): string {
-  return `${encodeURIComponent(owner)}/${clientId}`;
-}
-
-function clientOf(source: string): string {
-  return source.slice(source.indexOf('/') + 1);
 }
 
 /** Door 4: the viewers of one run share what is encoded. */

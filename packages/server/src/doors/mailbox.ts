@@ -1,26 +1,21 @@
-import { type Entry, type Reset, type VectorCursor, WireError } from '@continuo/protocol';
+import { type VectorCursor, WireError } from '@continuo/protocol';
 import { may, type Principal } from '../core/access.ts';
-import type { Attachment } from '../core/attachment.ts';
-import type { Channels } from '../core/channels.ts';
-import type { AttachOptions, Consumers } from '../core/consumers.ts';
-import { type Feed, type Feeds, WATERMARK_BYTES } from '../core/feed.ts';
-import { keyOf, logOf } from '../core/names.ts';
 import type { Clock, Peer, Report } from '../ports.ts';
-import { type ChannelDialects, channelText, sourceOf } from './dialects.ts';
+import type { ChannelDialects } from './dialects.ts';
+import {
+  keysOf,
+  openReading,
+  type Position,
+  type Reading,
+  type ReadingDeps,
+  type ReadingOptions,
+} from './mailbox-reading.ts';
 import type { PollSubscription } from './pollers.ts';
-import { resetFrame } from './push.ts';
+
+/** All channels of one client without a socket, as one reader: for one answer, or for a stream. */
 
 /** How often it looks at what its client is subscribed to, in ms: other servers take requests, too. */
 const LOOK_MS = 5_000;
-
-/** How messages look to one kind of reader. */
-export interface MailboxForm {
-  /** Of a reader of one channel, and of several. */
-  readonly alone: ChannelDialects;
-  readonly among: ChannelDialects;
-  /** Any other frame, given as JSON. */
-  frame(json: string): Uint8Array;
-}
 
 export interface MailboxOptions {
   /** One mailbox a key is live: the newest. */
@@ -31,16 +26,20 @@ export interface MailboxOptions {
   subscriptions(): Promise<readonly PollSubscription[]>;
   /** How far its client has come, as it says itself. */
   readonly received: VectorCursor;
+  /** Its wire makes frames as this client reads them. */
   readonly peer: Peer;
-  readonly form: MailboxForm;
+  /** How messages look to a reader of one channel, where that differs. */
+  readonly alone?: ChannelDialects;
   /** How many more messages may be sent now. Default: any number. */
   room?(): number;
-  /** So many messages were sent, or none but a reset. `moved`: the cursor moved, and they do not say where to. */
+  /** So many messages were sent, or none but another frame. `moved`: the cursor moved, and they do not say where to. */
   onSent?(messages: number, moved: boolean): void;
   /** More of its channels have nothing left to send, or no room. */
   onLooked?(): void;
   /** It is to be closed: another has what it had, its server closes, or something is wrong. */
   onOver(error?: unknown): void;
+  /** Its client is on a channel that is read: tells it who else comes and goes. Default: nobody is told anything. */
+  arrive?: NonNullable<ReadingOptions['arrive']>;
 }
 
 export interface Mailbox {
@@ -64,22 +63,9 @@ export interface Mailboxes {
   close(): void;
 }
 
-export interface MailboxDeps {
-  readonly channels: Channels;
-  readonly consumers: Consumers;
-  readonly feeds: Feeds;
+export interface MailboxDeps extends ReadingDeps {
   readonly clock: Clock;
   readonly report: Report;
-}
-
-/** What is read for one subscription. */
-interface Reading {
-  readonly log: string;
-  readonly subscription: PollSubscription;
-  readonly alone: boolean;
-  readonly feed: Feed;
-  readonly attachment: Attachment | null;
-  room(): number;
 }
 
 export function createMailboxes(deps: MailboxDeps): Mailboxes {
@@ -108,88 +94,46 @@ export function createMailboxes(deps: MailboxDeps): Mailboxes {
  * only when its client says so, by an ack or a cursor.
  */
 function openMailbox(options: MailboxOptions, deps: MailboxDeps, onClosed: () => void): Mailbox {
-  const { principal, clientId, peer, form, onSent, onLooked, onOver } = options;
-  const { room: roomLeft = () => Number.POSITIVE_INFINITY } = options;
-  const { channels, consumers, feeds, clock, report } = deps;
+  const { principal, clientId, peer, onSent, onLooked, onOver, arrive } = options;
+  const { room = () => Number.POSITIVE_INFINITY } = options;
+  const { clock, report } = deps;
   /** Where each channel goes on that is not being read. */
-  const from = new Map(options.received);
+  const positions = new Map<string, Position>(options.received);
   const readings = new Map<string, Reading>();
-  const source = sourceOf(principal.user, clientId);
   let over = false;
   let isOpen = false;
   let allHeld = true;
 
-  function redeliver(entry: Entry, attempt: number): boolean {
-    if (over || roomLeft() <= 0 || peer.bufferedBytes >= WATERMARK_BYTES) return false;
-    peer.send(form.frame(channelText(entry, attempt)));
-    onSent?.(1, false);
-    return true;
+  async function read(subscription: PollSubscription, dialects: ChannelDialects | null): Promise<void> {
+    const reading = await openReading(
+      {
+        subscription,
+        principal,
+        clientId,
+        peer,
+        dialects,
+        positions,
+        room,
+        isOver: () => over,
+        onSent: (messages, moved) => onSent?.(messages, moved),
+        onLooked: () => onLooked?.(),
+        onTakenOver() {
+          allHeld = false;
+          if (!over) onOver();
+        },
+        ...(arrive && { arrive }),
+      },
+      deps,
+    );
+    if (reading) readings.set(subscription.channel, reading);
+    else if (subscription.delivery) allHeld = false;
   }
 
-  async function read(subscription: PollSubscription, alone: boolean): Promise<void> {
-    const { channel, delivery, echo } = subscription;
-    const log = logOf.channel(channel);
-    const head = await channels.open(channel);
-    if (over) return; // nothing is taken from whoever has the consumer now
-    const received = from.get(log);
-    const tellReset = (reset: Reset): void => {
-      peer.send(form.frame(JSON.stringify(resetFrame(channel, reset))));
-      if (delivery) from.set(resetKeyOf(log), reset.to);
-      onSent?.(0, true);
-    };
-    const attaching: AttachOptions = {
-      key: keyOf.consumer(principal.user, clientId, channel),
-      log,
-      head,
-      received,
-      seenReset: from.get(resetKeyOf(log)),
-      onRoom: () => readings.get(channel)?.feed.resume(),
-      redeliver,
-      onLost: tellReset,
-      onTakenOver() {
-        allHeld = false;
-        if (!over) onOver();
-      },
-    };
-    const attachment = delivery ? await consumers.attach(attaching) : null;
-    if (over) {
-      attachment?.abandon();
-      allHeld = false;
-      return;
-    }
-    const since = { epoch: subscription.epoch ?? head.epoch, offset: subscription.since ?? head.offset };
-    const room = (): number =>
-      over ? 0 : Math.min(attachment?.room() ?? Number.POSITIVE_INFINITY, roomLeft());
-    if (attachment?.reset) tellReset(attachment.reset);
-    const { first, again } = alone ? form.alone : form.among;
-    const feed = feeds.open({
-      log,
-      head,
-      after: attachment?.after ?? received ?? since,
-      peer,
-      dialect: first,
-      ...(attachment && { replay: { until: attachment.until, dialect: again }, skip: attachment.skip }),
-      ...(!echo && { withoutSource: source }),
-      room,
-      onMoved(sent, before, to) {
-        attachment?.onMoved(sent, before, to);
-        if (sent.length > 0) onSent?.(sent.length, !alone);
-      },
-      onReset(reset) {
-        attachment?.onReset(reset);
-        tellReset(reset);
-        return reset.to;
-      },
-      onLive: () => onLooked?.(),
-    });
-    readings.set(channel, { log, subscription, alone, feed, attachment, room });
-  }
-
-  async function leave({ log, subscription, feed, attachment }: Reading): Promise<void> {
-    readings.delete(subscription.channel);
-    feed.close();
-    from.set(log, feed.position);
-    if (attachment && !(await attachment.detach())) allHeld = false;
+  async function leave(reading: Reading): Promise<void> {
+    readings.delete(reading.subscription.channel);
+    reading.stop();
+    for (const [key, position] of reading.at) positions.set(key, position);
+    if (!(await reading.leave())) allHeld = false;
   }
 
   async function leaveAll(left: readonly Reading[]): Promise<void> {
@@ -207,9 +151,9 @@ function openMailbox(options: MailboxOptions, deps: MailboxDeps, onClosed: () =>
         .filter(({ channel }) => may(principal, 'read', 'channels', channel))
         .map((subscription) => [subscription.channel, subscription]),
     );
-    const alone = wanted.size === 1;
-    const isWanted = (reading: Reading): boolean =>
-      isSame(reading.subscription, wanted.get(reading.subscription.channel)) && (alone || !reading.alone);
+    const alone = wanted.size === 1 ? (options.alone ?? null) : null;
+    const isWanted = ({ subscription, own }: Reading): boolean =>
+      isSame(subscription, wanted.get(subscription.channel)) && (alone !== null || !own);
     await leaveAll([...readings.values()].filter((reading) => !isWanted(reading)));
     forgetOthers(wanted);
     const more = [...wanted.values()].filter(({ channel }) => !readings.has(channel));
@@ -219,8 +163,8 @@ function openMailbox(options: MailboxOptions, deps: MailboxDeps, onClosed: () =>
 
   /** Positions in channels that were left: whoever subscribes to one again begins anew. */
   function forgetOthers(wanted: ReadonlyMap<string, PollSubscription>): void {
-    const logs = new Set([...wanted.keys()].flatMap((channel) => keysOf(logOf.channel(channel))));
-    for (const key of [...from.keys()]) if (!logs.has(key)) from.delete(key);
+    const keys = new Set([...wanted.keys()].flatMap((channel) => Object.values(keysOf(channel))));
+    for (const key of [...positions.keys()]) if (!keys.has(key)) positions.delete(key);
   }
 
   let again = false;
@@ -258,42 +202,25 @@ function openMailbox(options: MailboxOptions, deps: MailboxDeps, onClosed: () =>
   look();
   return {
     get cursor() {
-      const at = new Map(from);
-      for (const { log, feed } of readings.values()) at.set(log, feed.position);
-      return at;
+      return new Map([...positions, ...[...readings.values()].flatMap(({ at }) => at)]);
     },
     get untracked() {
-      const at = new Map<string, { readonly epoch: string; readonly offset: number }>();
-      for (const { log, feed, attachment } of readings.values()) if (!attachment) at.set(log, feed.position);
-      return at;
+      return new Map([...readings.values()].flatMap(({ remembered, at }) => (remembered ? [] : at)));
     },
     get looked() {
-      return isOpen && [...readings.values()].every(isLookedAt);
+      return isOpen && [...readings.values()].every(({ looked }) => looked);
     },
     look,
     async close() {
       over = true;
       onClosed();
       stopTimer();
-      for (const { feed } of readings.values()) feed.close();
+      for (const reading of readings.values()) reading.stop();
       await running;
       await leaveAll([...readings.values()]);
       return allHeld;
     },
   };
-}
-
-/** Where a cursor says which reset of a log its owner was told of: answers get lost, and a reset must not. */
-function resetKeyOf(log: string): string {
-  return `reset:${log}`;
-}
-
-function keysOf(log: string): readonly string[] {
-  return [log, resetKeyOf(log)];
-}
-
-function isLookedAt({ feed, attachment, room }: Reading): boolean {
-  return (feed.live && !attachment?.isDue()) || room() <= 0;
 }
 
 function isSame(one: PollSubscription, other: PollSubscription | undefined): boolean {

@@ -1,41 +1,16 @@
-import type { Member, Metadata } from '@continuo/protocol';
 import type { PollIdentity, PollTokens } from '../auth/poll-token.ts';
 import { demand, type Principal } from '../core/access.ts';
 import type { Channels } from '../core/channels.ts';
 import type { Consumers } from '../core/consumers.ts';
+import type { Feed } from '../core/feed.ts';
+import type { Members, Presence } from '../core/members.ts';
 import { keyOf, logOf } from '../core/names.ts';
 import type { Clock, Random, Records } from '../ports.ts';
-import { sourceOf } from './dialects.ts';
+import type { ArriveOptions } from './mailbox-reading.ts';
 import { createPollers, keyOfPoller, type PollSubscription } from './pollers.ts';
+import { watchPresence } from './presence-rows.ts';
 
 /** Clients of door 2 without a socket: who they are, what they subscribe to, whether they are there. */
-
-/** Who is there without a socket: a client is online as long as it asks for something now and then. */
-export interface PollPresence {
-  enter(who: {
-    readonly user: string;
-    readonly clientId: string;
-    readonly source: string;
-    readonly kind: 'polling';
-  }): PollMember;
-  /** Those on a channel, or on any; with the channels that the asker may read. */
-  list(channel: string | null, asker: Principal): Promise<readonly Member[]>;
-}
-
-export interface PollMember {
-  join(channel: string): void;
-  leave(channel: string): void;
-  /** What is absent stays as it is. */
-  beat(change: { readonly status?: string | undefined; readonly metadata?: Metadata | undefined }): void;
-  /** It has asked for something. */
-  seen(): void;
-  close(): void;
-}
-
-export const NO_PRESENCE: PollPresence = {
-  enter: () => ({ join() {}, leave() {}, beat() {}, seen() {}, close() {} }),
-  list: async () => [],
-};
 
 export interface SubscribeWish {
   readonly channel: string;
@@ -52,7 +27,8 @@ export interface PollClientsOptions {
   readonly tokens: PollTokens;
   readonly clock: Clock;
   readonly random: Random;
-  readonly presence: PollPresence;
+  /** `null` where presence is off. */
+  readonly members: Members | null;
   /** Somebody has changed what this client, by the key of its record, is subscribed to. */
   onChanged(key: string): void;
 }
@@ -71,20 +47,18 @@ export interface PollClients {
   deregister(identity: PollIdentity): Promise<void>;
   /** A subscription, once it is allowed, of a client that keeps none: it begins at the head. */
   visit(principal: Principal, channel: string): Promise<PollSubscription>;
-  memberOf(identity: Pick<PollIdentity, 'principal' | 'clientId'>): PollMember;
+  /** How the others see it; `null` where presence is off. */
+  presenceOf(identity: PollIdentity): Presence | null;
+  /** It is on a channel: tells it who else comes and goes. */
+  arrive(identity: PollIdentity, channel: string, to: ArriveOptions): Promise<Feed | null>;
 }
 
 export function createPollClients(options: PollClientsOptions): PollClients {
-  const { channels, consumers, records, tokens, presence, onChanged } = options;
+  const { channels, consumers, records, tokens, members, onChanged } = options;
   const pollers = createPollers(options);
 
-  const memberOf: PollClients['memberOf'] = ({ principal, clientId }) =>
-    presence.enter({
-      user: principal.user,
-      clientId,
-      source: sourceOf(principal.user, clientId),
-      kind: 'polling',
-    });
+  const presenceOf: PollClients['presenceOf'] = ({ principal, clientId }) =>
+    members?.enter({ user: principal.user, clientId, kind: 'polling' }) ?? null;
 
   async function admit(principal: Principal, { channel }: SubscribeWish): Promise<void> {
     demand(principal, 'read', 'channels', channel);
@@ -119,13 +93,13 @@ export function createPollClients(options: PollClientsOptions): PollClients {
     async identify(token) {
       const identity = await tokens.verify(token);
       await pollers.subscriptions(identity);
-      memberOf(identity).seen();
+      presenceOf(identity)?.seen();
       return identity;
     },
 
     async subscriptions(identity) {
       const subscribed = await pollers.subscriptions(identity);
-      memberOf(identity).seen();
+      presenceOf(identity)?.seen();
       return subscribed;
     },
 
@@ -141,20 +115,20 @@ export function createPollClients(options: PollClientsOptions): PollClients {
         await pollers.subscribe(identity, { channel, delivery, echo, ...start });
         onChanged(keyOfPoller(identity));
       }
-      memberOf(identity).join(channel);
+      presenceOf(identity)?.join(channel);
     },
 
     async unsubscribe(identity, channel) {
       const wasSubscribed = await pollers.unsubscribe(identity, channel);
       onChanged(keyOfPoller(identity));
-      memberOf(identity).leave(channel);
+      presenceOf(identity)?.leave(channel);
       return wasSubscribed;
     },
 
     async deregister(identity) {
       await pollers.deregister(identity);
       onChanged(keyOfPoller(identity));
-      memberOf(identity).close();
+      presenceOf(identity)?.close();
     },
 
     async visit(principal, channel) {
@@ -162,6 +136,13 @@ export function createPollClients(options: PollClientsOptions): PollClients {
       return { channel, delivery: false, echo: true, ...(await startOf({ channel })) };
     },
 
-    memberOf,
+    presenceOf,
+
+    async arrive(identity, channel, to) {
+      if (!members) return null;
+      const { principal, clientId } = identity;
+      presenceOf(identity)?.join(channel);
+      return watchPresence(members, { ...to, principal, clientId, batch: false }, channel);
+    },
   };
 }

@@ -20,14 +20,16 @@ import { demand } from '../core/access.ts';
 import type { Channels } from '../core/channels.ts';
 import type { Consumers } from '../core/consumers.ts';
 import type { Feeds } from '../core/feed.ts';
+import type { Members } from '../core/members.ts';
 import { keyOf, logOf } from '../core/names.ts';
 import type { Clock, OpenStream, Peer, Random, Records, Report, Wire } from '../ports.ts';
 import { createChannelPost } from './channel-post.ts';
-import { channelDialects, sourceOf } from './dialects.ts';
+import { sourceOf } from './dialects.ts';
 import { credentialOf, parseBody, positionsOf, readBody, statusOf } from './http.ts';
-import { createMailboxes, type MailboxForm } from './mailbox.ts';
-import { createPollClients, NO_PRESENCE, type PollPresence } from './poll-clients.ts';
+import { createMailboxes } from './mailbox.ts';
+import { createPollClients } from './poll-clients.ts';
 import { keyOfPoller } from './pollers.ts';
+import { listPresence, membersOf } from './presence-rows.ts';
 import { createPushStreams } from './push-sse.ts';
 import { toWireError } from './socket.ts';
 
@@ -56,7 +58,8 @@ export interface PollDoorOptions {
   readonly longPollTimeoutMs?: number;
   /** Messages of one answer. Default 100. */
   readonly maxBatchSize?: number;
-  readonly presence?: PollPresence;
+  /** `null` where presence is off. */
+  readonly members: Members | null;
   /** Called for every error that a client is told. */
   readonly onError?: (code: ErrorCode) => void;
 }
@@ -87,9 +90,6 @@ const POLL_WIRE: Wire = {
   },
 };
 
-const POLL_DIALECTS = channelDialects(POLL_WIRE);
-const POLL_FORM: MailboxForm = { alone: POLL_DIALECTS, among: POLL_DIALECTS, frame: POLL_WIRE.frame };
-
 function batchOf(frames: readonly Uint8Array[], cursor: VectorCursor): string {
   const messages = frames.map((frame) => decoder.decode(frame)).join(',');
   return `{"messages":[${messages}],"poll_interval_hint":0,"cursor":${JSON.stringify(encodeVectorCursor(cursor))}}`;
@@ -107,9 +107,9 @@ export function createPollDoor(options: PollDoorOptions): PollDoor {
     enabled,
     polling = true,
   } = options;
-  const { longPollTimeoutMs = 30_000, maxBatchSize = 100, presence = NO_PRESENCE } = options;
+  const { longPollTimeoutMs = 30_000, maxBatchSize = 100, members } = options;
   const mailboxes = createMailboxes(options);
-  const clients = createPollClients({ ...options, presence, onChanged: mailboxes.look });
+  const clients = createPollClients({ ...options, onChanged: mailboxes.look });
   const push = new Hono();
 
   /** Waits for messages on all the client's channels and takes what is there, at most a batch. */
@@ -145,12 +145,12 @@ export function createPollDoor(options: PollDoorOptions): PollDoor {
       subscriptions: () => clients.subscriptions(identity),
       received,
       peer,
-      form: POLL_FORM,
       room: () => maxBatchSize - count,
       onSent(messages) {
         count += messages;
       },
       onLooked: expire,
+      arrive: (channel, to) => clients.arrive(identity, channel, to),
       onOver: (error) => (error === undefined ? finish() : fail(error)),
     });
     /** However short it may wait: every channel is looked at once. */
@@ -163,6 +163,7 @@ export function createPollDoor(options: PollDoorOptions): PollDoor {
     });
     signal.addEventListener('abort', () => finish(), { once: true });
     if (signal.aborted) finish();
+    const release = clients.presenceOf(identity)?.hold();
     let cursor = received;
     let held = false;
     try {
@@ -170,6 +171,7 @@ export function createPollDoor(options: PollDoorOptions): PollDoor {
     } finally {
       over = true;
       stopTimer();
+      release?.();
       ({ cursor } = mailbox);
       held = await mailbox.close();
     }
@@ -245,13 +247,15 @@ export function createPollDoor(options: PollDoorOptions): PollDoor {
     const { channel, ...query } = c.req.query();
     const asked = parseBody(PollPresenceQuery, channel ? { ...query, channel } : query, 'bad_request');
     const { principal } = await clients.identify(asked.poll_token);
-    if (asked.channel !== undefined) demand(principal, 'read', 'channels', asked.channel);
-    return c.json({ presence: await presence.list(asked.channel ?? null, principal) });
+    const listed = await listPresence(membersOf(members), principal, asked.channel ?? null);
+    return c.json({ presence: listed.presence });
   });
 
   push.post('/poll/heartbeat', async (c) => {
     const { poll_token, ...change } = parseBody(PollHeartbeat, await readBody(c), 'bad_request');
-    clients.memberOf(await clients.identify(poll_token)).beat(change);
+    const identity = await clients.identify(poll_token);
+    membersOf(members); // or it is told that there are none
+    await clients.presenceOf(identity)?.beat(change);
     return c.json({ ok: true });
   });
 

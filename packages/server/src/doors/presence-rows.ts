@@ -8,7 +8,8 @@ import {
 } from '@continuo/protocol';
 import { demand, may, type Principal } from '../core/access.ts';
 import type { Feed } from '../core/feed.ts';
-import type { Members, Presence } from '../core/members.ts';
+import type { Members } from '../core/members.ts';
+import type { Presence } from '../core/seats.ts';
 import type { Peer } from '../ports.ts';
 import { presenceDialects, sourceOf } from './dialects.ts';
 import { answer, type Pusher, principalOf } from './pusher.ts';
@@ -97,11 +98,13 @@ export function watchPresence(
     readonly after?: { readonly epoch: string; readonly offset: number } | undefined;
     /** Entries were handed to the peer. */
     onMoved?(): void;
+    /** All there is was sent. */
+    onLive?(): void;
     onReset?(reset: Reset): void;
   },
   channel: string,
 ): Promise<Feed | null> {
-  const { peer, principal, clientId, batch, after, onMoved } = to;
+  const { peer, principal, clientId, batch, after, onMoved, onLive } = to;
   const dialects = presenceDialects(peer.wire);
   return members.watch(channel, {
     peer,
@@ -109,6 +112,7 @@ export function watchPresence(
     withoutSource: sourceOf(principal.user, clientId),
     after,
     ...(onMoved && { onMoved }),
+    ...(onLive && { onLive }),
     async onReset(reset) {
       const list = await listPresence(members, principal, channel);
       peer.send(peer.wire.frame(JSON.stringify(list)));

@@ -3,14 +3,13 @@ import {
   PushSseQuery,
   type VectorCursor,
   WireError,
-  writeSse,
   writeSseId,
 } from '@continuo/protocol';
 import type { Context } from 'hono';
 import type { Authenticate } from '../auth/authenticate.ts';
 import type { PollIdentity } from '../auth/poll-token.ts';
-import type { Clock, EventStream, OpenStream, Random, Report } from '../ports.ts';
-import { channelEventDialects } from './dialects.ts';
+import type { Clock, EventStream, OpenStream, Peer, Random, Report, Wire } from '../ports.ts';
+import { eventWire, positionedDialects } from './dialects.ts';
 import { openEventStream } from './event-stream.ts';
 import { credentialOf, parseBody, positionsOf } from './http.ts';
 import type { Mailbox, Mailboxes, MailboxOptions } from './mailbox.ts';
@@ -39,9 +38,9 @@ export interface PushStreams {
 }
 
 /** Whose stream it is, and what it watches. */
-type Viewer = Pick<MailboxOptions, 'key' | 'principal' | 'clientId' | 'subscriptions'> & {
-  /** Called when the stream has ended. */
-  left(): void;
+type Viewer = Pick<MailboxOptions, 'key' | 'principal' | 'clientId' | 'subscriptions' | 'arrive'> & {
+  /** It is there, until the returned function is called. */
+  hold?(): () => void;
 };
 
 export function createPushStreams(options: PushStreamsOptions): PushStreams {
@@ -59,18 +58,7 @@ export function createPushStreams(options: PushStreamsOptions): PushStreams {
       );
     const subscriptions = await Promise.all(query.channel.map((name) => clients.visit(principal, name)));
     const clientId = `cli_${random.id()}`;
-    const member = clients.memberOf({ principal, clientId });
-    for (const channel of query.channel) member.join(channel);
-    return {
-      key: clientId,
-      principal,
-      clientId,
-      async subscriptions() {
-        member.seen();
-        return subscriptions;
-      },
-      left: () => member.close(),
-    };
+    return { key: clientId, principal, clientId, subscriptions: async () => subscriptions };
   }
 
   async function lasting(identity: PollIdentity, query: PushSseQuery): Promise<Viewer> {
@@ -81,7 +69,10 @@ export function createPushStreams(options: PushStreamsOptions): PushStreams {
       principal: identity.principal,
       clientId: identity.clientId,
       subscriptions: () => clients.subscriptions(identity),
-      left() {},
+      ...(clients.presenceOf(identity) && {
+        arrive: (channel, to) => clients.arrive(identity, channel, to),
+        hold: () => clients.presenceOf(identity)?.hold() ?? (() => {}),
+      }),
     };
   }
 
@@ -104,8 +95,9 @@ export function createPushStreams(options: PushStreamsOptions): PushStreams {
     const mailbox = mailboxes.open({
       ...viewer,
       received,
-      peer,
-      form: { ...channelEventDialects(peer.wire), frame: (json) => frame(writeSse({ data: json })) },
+      peer: withWire(peer, eventWire(peer.wire)),
+      // Who is told of others, too, reads two logs.
+      ...(!viewer.arrive && { alone: positionedDialects(peer.wire) }),
       onSent: (_messages, moved) => moved && tell(),
       onLooked() {
         // Who loses the stream before the first message comes back with what it has, too.
@@ -118,10 +110,11 @@ export function createPushStreams(options: PushStreamsOptions): PushStreams {
         end();
       },
     });
+    const release = viewer.hold?.();
     const stopTimer = expiresAt === undefined ? () => {} : clock.schedule(expiresAt, end);
     onClosed(() => {
       stopTimer();
-      viewer.left();
+      release?.();
       mailbox.close().catch((error: unknown) => report(`leaving what ${viewer.clientId} watched`, error));
     });
   }
@@ -147,4 +140,18 @@ export function createPushStreams(options: PushStreamsOptions): PushStreams {
 function idOf(mailbox: Mailbox): string {
   const whole = encodeVectorCursor(mailbox.cursor);
   return whole.length <= MAX_ID ? whole : encodeVectorCursor(mailbox.untracked);
+}
+
+/** The same peer, for whoever makes frames of its own kind. */
+function withWire(peer: Peer, wire: Wire): Peer {
+  return {
+    id: peer.id,
+    wire,
+    get bufferedBytes() {
+      return peer.bufferedBytes;
+    },
+    send: (frame) => peer.send(frame),
+    onceDrained: (run) => peer.onceDrained(run),
+    close: (code, reason) => peer.close(code, reason),
+  };
 }

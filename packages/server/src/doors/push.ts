@@ -11,7 +11,6 @@ import {
   SubscribeFrame,
   UnsubscribeFrame,
 } from '@continuo/protocol';
-import { demand } from '../core/access.ts';
 import type { Attachment } from '../core/attachment.ts';
 import type { Channels } from '../core/channels.ts';
 import type { Consumers } from '../core/consumers.ts';
@@ -71,10 +70,11 @@ export function createPushDoor(options: PushDoorOptions): SocketProtocol<Pusher>
   }
 
   async function subscribe(pusher: Pusher, frame: SubscribeFrame): Promise<void> {
-    const { channel, since, epoch, delivery = true, echo = false } = frame;
+    const { channel } = frame;
     const principal = await principalOf(pusher);
-    demand(principal, 'read', 'channels', channel);
     const { connection, clientId, temporary } = pusher;
+    const asker = { principal, clientId, source: sourceOf(principal.user, clientId) };
+    const { delivery, echo, since, epoch } = await channels.admit(asker, channel, frame);
     await drop(pusher, channel);
     const log = logOf.channel(channel);
     const head = await channels.open(channel);
@@ -134,9 +134,9 @@ export function createPushDoor(options: PushDoorOptions): SocketProtocol<Pusher>
   async function publish(pusher: Pusher, frame: PublishFrame): Promise<void> {
     const { channel, data, event_id: eventId } = frame;
     const principal = await principalOf(pusher);
-    demand(principal, 'publish', 'channels', channel);
-    const source = sourceOf(principal.user, pusher.clientId);
-    const published = await channels.publish(channel, { data, source, eventId });
+    const { clientId } = pusher;
+    const source = sourceOf(principal.user, clientId);
+    const published = await channels.accept({ principal, clientId, source }, channel, { data, eventId });
     const own = pusher.subscriptions.get(channel)?.ownSource === source ? 1 : 0;
     answer(pusher, frame, {
       type: 'channel.published',

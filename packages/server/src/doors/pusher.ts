@@ -2,7 +2,7 @@ import { type PushServerFrame, type RequestId, WireError } from '@continuo/proto
 import type { Principal } from '../core/access.ts';
 import type { Attachment } from '../core/attachment.ts';
 import type { Feed } from '../core/feed.ts';
-import type { Presence } from '../core/members.ts';
+import type { Presence } from '../core/seats.ts';
 import type { Connection } from './socket.ts';
 
 /** One client of door 2 on one socket. */

@@ -1,5 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { ALICE, BOB, eventsOf, openGateway, type TestGateway } from '../../test/gateway.ts';
+import { createLoopLag } from './loop-lag.ts';
+import { createMetrics } from './metrics.ts';
+import { createTally } from './tally.ts';
 
 const PEOPLE = [
   { token: ALICE, subject: 'alice' },
@@ -69,6 +72,21 @@ describe('GET /metrics', () => {
       'continuo_errors_total{code="bad_request"}': 1,
       'continuo_errors_total{code="forbidden"}': 1,
     });
+  });
+
+  it('counts what was delivered again, and what died of it', async () => {
+    const tally = createTally();
+    const lag = createLoopLag();
+    const nothing = { size: 0, bufferedBytes: 0, ringBytes: 0, active: 0 };
+    const sources = { sockets: nothing, tails: nothing, workers: nothing };
+    const registry = createMetrics({ version: '0', components: [], tally, lag, ...sources });
+    tally.redelivery();
+    tally.redelivery();
+    tally.deadLetter();
+    const text = await registry.metrics();
+    expect(text).toMatch(/^continuo_redeliveries_total 2$/m);
+    expect(text).toMatch(/^continuo_dead_letters_total 1$/m);
+    lag.close();
   });
 
   it('counts a socket that was closed without a word', async () => {

@@ -33,6 +33,18 @@ export function createMetrics(sources: MetricsSources): Registry {
     });
   }
 
+  function counter(name: string, help: string, read: () => number): void {
+    new Counter({
+      name,
+      help,
+      registers,
+      collect() {
+        this.reset();
+        this.inc(read());
+      },
+    });
+  }
+
   gauge('continuo_sockets', 'Open WebSocket connections', () => sockets.size);
   gauge('continuo_socket_buffered_bytes', 'Bytes that clients have not taken yet, of all sockets', () => {
     return sockets.bufferedBytes;
@@ -51,14 +63,14 @@ export function createMetrics(sources: MetricsSources): Registry {
       for (const [stat, seconds] of Object.entries(lag.take())) this.set({ stat }, seconds);
     },
   });
-  new Counter({
-    name: 'continuo_appends_total',
-    help: 'Entries stored by this process',
-    registers,
-    collect() {
-      this.reset();
-      this.inc(tally.appends);
-    },
+  counter('continuo_appends_total', 'Entries stored by this process', () => tally.appends);
+  counter(
+    'continuo_dead_letters_total',
+    'Messages that a consumer could not handle',
+    () => tally.deadLetters,
+  );
+  counter('continuo_redeliveries_total', 'Messages delivered again to a live consumer', () => {
+    return tally.redeliveries;
   });
   new Counter({
     name: 'continuo_errors_total',

@@ -7,19 +7,39 @@ export interface Tally {
   readonly appends: number;
   /** Errors told to clients. */
   readonly errors: ReadonlyMap<ErrorCode, number>;
+  /** Messages that a consumer could not handle. */
+  readonly deadLetters: number;
+  /** Messages delivered again because they were not acked in time, or refused. */
+  readonly redeliveries: number;
   error(code: ErrorCode): void;
+  deadLetter(): void;
+  redelivery(): void;
   /** The same journal, with what it stores counted. */
   around(journal: Journal): Journal;
 }
 
 export function createTally(): Tally {
   let appends = 0;
+  let deadLetters = 0;
+  let redeliveries = 0;
   const errors = new Map<ErrorCode, number>();
   return {
     get appends() {
       return appends;
     },
     errors,
+    get deadLetters() {
+      return deadLetters;
+    },
+    get redeliveries() {
+      return redeliveries;
+    },
+    deadLetter() {
+      deadLetters++;
+    },
+    redelivery() {
+      redeliveries++;
+    },
     error(code) {
       errors.set(code, (errors.get(code) ?? 0) + 1);
     },
@@ -29,6 +49,7 @@ export function createTally(): Tally {
         appends += appended.stored;
         return appended;
       },
+      close: journal.close,
     }),
   };
 }
