@@ -3,10 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { pollRequest, type PollAnswer } from './poll-request.ts';
-import { openRawSocket, type RawSocket } from './raw-socket.ts';
 import { type ServerProcess, startServer } from './server-process.ts';
 import { startTearing } from './tearing.ts';
-import { until } from './waiting.ts';
 
 /** Bytes that every answer with a message has at least: the loop below went over a head and a body. */
 const LEAST_BYTES = 350;
@@ -34,13 +32,6 @@ async function register(clientId: string): Promise<string> {
   return String(json.poll_token);
 }
 
-async function publish(publisher: RawSocket, channel: string, id: string): Promise<void> {
-  publisher.send({ type: 'channel.publish', channel, data: { id }, event_id: id });
-  await until('it is stored', 5_000, () =>
-    publisher.frames.some((frame) => frame.type === 'channel.published' && frame.event_id === id),
-  );
-}
-
 interface Got {
   readonly event_id: string;
   readonly attempt: number;
@@ -55,13 +46,13 @@ it.concurrent.each([true, false])(
     const tearing = await startTearing(server.port);
     const poll_token = await register(`poller-${delivery}`);
     await post('subscribe', { poll_token, channel, delivery });
-    const publisher = await openRawSocket({ port: server.port, path: '/ws' });
+    const publisher = await register(`publisher-${delivery}`);
     let cursor = (await post('messages', { poll_token, timeout: 0 })).json.cursor;
     let isTorn = true;
     let bytes = 0;
     for (; isTorn; bytes++) {
       const id = `e${bytes}`;
-      await publish(publisher, channel, id);
+      await post('publish', { poll_token: publisher, channel, data: { id }, event_id: id });
       tearing.tearAfter(bytes);
       const torn = await pollRequest(tearing.port, 'messages', { poll_token, timeout: 5, cursor });
       isTorn = torn === null;
@@ -78,7 +69,6 @@ it.concurrent.each([true, false])(
     expect(bytes).toBeGreaterThan(LEAST_BYTES);
     const last = await post('messages', { poll_token, timeout: 0, cursor });
     expect(messagesOf(last)).toEqual([]);
-    publisher.cut();
     await tearing.close();
   },
 );
