@@ -4,6 +4,9 @@ import { until } from './waiting.ts';
 /** Statuses of members, by number: 0 is nobody. */
 export const STATUSES: readonly string[] = ['', 'online', 'busy', 'away'];
 
+/** A client that has beaten is expected to go on, this often, in ms. */
+const BEAT_MS = 15_000;
+
 /** Who is on a channel: the status of every member, by the member's number. */
 export type Roll = Uint8Array;
 
@@ -101,7 +104,10 @@ export async function joinAs(options: MemberOptions): Promise<Member> {
   const capabilities = isBatched ? ['presence_batch'] : [];
   socket.send({ type: 'auth', client_id: idOf(number), capabilities });
   socket.send({ type: 'channel.subscribe', channel, delivery: false });
-  socket.send({ type: 'presence.heartbeat' }); // whatever status it says is meant
+  const beat = (): void => socket.send({ type: 'presence.heartbeat' }); // without a status: each that it says is meant
+  beat();
+  const beating = setInterval(beat, BEAT_MS);
+  socket.socket.on('close', () => clearInterval(beating));
   await until('the subscription', 30_000, () => subscribed);
   await query();
 

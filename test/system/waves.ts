@@ -9,7 +9,7 @@ import { startServer, type ServerProcess } from './server-process.ts';
 const CHANNEL = 'room';
 /** Who connects or asks at once. */
 const AT_ONCE = 50;
-/** Within this time nobody is shown who has gone, however it went. */
+/** Within this time after the last one came nobody is shown who has gone, however it went. */
 const NO_GHOST_MS = 20_000;
 /** One client in so many gets its changes one by one. */
 const SINGLE = 20;
@@ -38,7 +38,8 @@ export interface WavesOptions {
 
 /**
  * Clients of two servers on one file come to one channel and go, some without a word; at last one server is killed.
- * Rejects when a member's fold or a member's snapshot is not what it must be 20 s later.
+ * Rejects when a member's fold or a member's snapshot is not what it must be 20 s after the last
+ * one came back.
  */
 export async function presenceWaves({ clients, waves, seed }: WavesOptions): Promise<WavesReport> {
   const random = createSeededRandom(seed);
@@ -105,14 +106,14 @@ export async function presenceWaves({ clients, waves, seed }: WavesOptions): Pro
     }
     const returning = one(orphans, 50);
     await each(returning, (number) => come(number, stays));
+    const backAt = Date.now();
 
     const members = [...present.values()].map(({ member }) => member);
     const isRight = ({ statusOf }: Member): boolean =>
       expected.every((status, number) => statusOf(number) === status);
     let wrong: readonly Member[] = members;
     while (wrong.length > 0) {
-      if (Date.now() - killedAt > NO_GHOST_MS)
-        throw new Error(`seed ${seed}: ${mistakesOf(wrong, expected)}`);
+      if (Date.now() - backAt > NO_GHOST_MS) throw new Error(`seed ${seed}: ${mistakesOf(wrong, expected)}`);
       await sleep(LOOK_MS);
       wrong = members.filter((member) => !isRight(member));
     }
