@@ -26,7 +26,7 @@ describe('a gateway with options of push', () => {
     );
   });
 
-  it('asks its hooks, whose refusals clients are told of', async () => {
+  it('P-31 asks its hooks, whose refusals clients are told of', async () => {
     const { client } = openGateway({
       push: {
         enabled: true,
@@ -49,7 +49,7 @@ describe('a gateway with options of push', () => {
     expect(ann.of('channel_message')).toHaveLength(1);
   });
 
-  it('keeps of each channel what its pattern says, else what the gateway says', async () => {
+  it('P-30 keeps of each channel what its pattern says, else what the gateway says', async () => {
     const { client, clock, store } = openGateway({
       retention: { channel: { maxEntries: 5 } },
       push: { enabled: true, channels: { 'live*': { maxEntries: 2, delivery: false } } },

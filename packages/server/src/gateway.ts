@@ -13,26 +13,15 @@ import {
   type StaticToken,
 } from './auth/authenticate.ts';
 import { isLoopback, type OriginPolicy, refuseOrigin } from './auth/origin.ts';
-import { createPollTokens } from './auth/poll-token.ts';
 import { createApprovals } from './core/approvals.ts';
-import { createChannels } from './core/channels.ts';
-import { type Consumers, createConsumers } from './core/consumers.ts';
-import { createFeeds } from './core/feed.ts';
 import { LEASE_TERMS, type LeaseTerms } from './core/lease.ts';
-import { createJournal, type RetentionLimits } from './core/log.ts';
-import { createMembers } from './core/members.ts';
-import { parseLog } from './core/names.ts';
-import { createNotices, NOTICES } from './core/notices.ts';
+import type { RetentionLimits } from './core/log.ts';
 import { createPresences } from './core/presence.ts';
 import { createRuns } from './core/runs.ts';
 import { createSessions } from './core/sessions.ts';
-import { createTails } from './core/tail.ts';
 import { createWorkers, type Workers } from './core/worker.ts';
-import { sourceOf } from './doors/dialects.ts';
 import { createGatewayDoor } from './doors/gateway.ts';
 import { createPages } from './doors/pages.ts';
-import { createPollDoor } from './doors/poll.ts';
-import { createPushDoor } from './doors/push.ts';
 import { createRunsDoor } from './doors/runs.ts';
 import { createSocketDoor, type SocketDoor } from './doors/socket.ts';
 import type { Refusal } from './edge/admission.ts';
@@ -45,7 +34,10 @@ import { createLoopLag } from './observe/loop-lag.ts';
 import { createMetrics, createMetricsRoute } from './observe/metrics.ts';
 import { createTally } from './observe/tally.ts';
 import type { Clock, OpenStream, Random, Report, Store } from './ports.ts';
+import { createGround, createPush } from './push.ts';
 import { type PushOptions, resolvePush } from './push-options.ts';
+import type { ServerChannels } from './server-channels.ts';
+import type { ServerPresence } from './server-presence.ts';
 
 export interface GatewayOptions {
   /** Agents, teams and workflows, in the order in which they are listed. */
@@ -81,6 +73,10 @@ export interface GatewayOptions {
 }
 
 export interface Gateway {
+  /** Channels, for the program around it. */
+  readonly channels: ServerChannels;
+  /** Who is on channels. */
+  readonly presence: ServerPresence;
   /**
    * The HTTP doors, as a fetch handler. `env` is what @hono/node-server gives with a request; a Host is then checked
    * where the connection came in on loopback, without it always.
@@ -125,9 +121,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   const { report = (problem, error) => console.error(`continuo: ${problem}:`, error) } = options;
   checkComponents(agents);
   const limits = checkLimits({ ...LIMITS, ...options.limits });
-  const { logs, records, bus } = store;
-  const pushSettings = resolvePush(options.push, store.name);
-  const push = pushSettings.enabled;
+  const { logs, records } = store;
   const startedAt = clock.now();
   let originPolicy: OriginPolicy = { loopback: true, allowed: options.allowedOrigins ?? [] };
   let draining = false;
@@ -140,22 +134,16 @@ export function createGateway(options: GatewayOptions): Gateway {
   const authenticate = createAuthenticate({ ...auth, clock, report });
   const tally = createTally();
   const lag = createLoopLag();
-  const journal = tally.around(
-    createJournal({
-      logs,
-      bus,
-      clock,
-      report,
-      retentionOf(log) {
-        const name = parseLog(log);
-        if (name.kind === 'channel' || name.kind === 'dead') return channels.retentionOf(name.name);
-        if (name.kind === 'lobby' || name.kind === 'presence') return members.retention[name.kind];
-        return { session: sessions, run: runs, notices: NOTICES }[name.kind].retention;
-      },
-    }),
-  );
-  const tails = createTails({ logs, bus, clock, report });
-  const feeds = createFeeds({ tails, logs, clock, report });
+  const ground = createGround({
+    store,
+    clock,
+    report,
+    tally,
+    retentionOf(name) {
+      return push.retentionOf(name) ?? (name.kind === 'session' ? sessions : runs).retention;
+    },
+  });
+  const { journal, tails, feeds } = ground;
   const lateWorkers = (): Workers => workers;
   const sessions = createSessions({
     logs,
@@ -178,32 +166,20 @@ export function createGateway(options: GatewayOptions): Gateway {
     random,
     limits: retention.run,
   });
-  const channels = createChannels({
-    logs,
-    records,
-    journal,
+  const openStream: OpenStream = (request, env, headers) =>
+    (isNode(env) ? openNodeStream : openWebStream)(request, env, headers);
+  const push = createPush({
+    settings: resolvePush(options.push, store.name),
+    ground,
+    retention: retention.channel,
+    authenticate,
+    fingerprint: fingerprintOf(auth),
+    openStream,
     clock,
     random,
     report,
-    watchers: tails.watchers,
-    base: {
-      ...retention.channel,
-      delivery: pushSettings.delivery.enabled,
-      presence: pushSettings.presence.enabled,
-    },
-    patterns: pushSettings.channels,
-    hooks: pushSettings.hooks,
+    tally,
   });
-  const members = createMembers({ logs, records, journal, feeds, clock, random, report, sourceOf });
-  const notices = createNotices({
-    logs,
-    journal,
-    feeds,
-    random,
-    report,
-    onTold: (notice) => consumers.told(notice),
-  });
-  const consumers: Consumers = createConsumers({ logs, records, clock, random, report, notices });
   const approvals = createApprovals({ logs, records, journal, workers: lateWorkers, clock, random });
   const workers = createWorkers({
     logs,
@@ -231,7 +207,7 @@ export function createGateway(options: GatewayOptions): Gateway {
           agents: agents.length,
           sessions: sessions.viewed,
           clients: sockets.size,
-          push,
+          push: push.enabled,
         },
       };
     }
@@ -253,7 +229,7 @@ export function createGateway(options: GatewayOptions): Gateway {
         findComponent,
         health,
       }),
-      createPushDoor({ channels, consumers, feeds, tails, members, random, report, enabled: push }),
+      push.protocol,
     ],
     authenticate,
     limits,
@@ -263,24 +239,6 @@ export function createGateway(options: GatewayOptions): Gateway {
     onError: tally.error,
   });
 
-  const openStream: OpenStream = (request, env, headers) =>
-    (isNode(env) ? openNodeStream : openWebStream)(request, env, headers);
-  const pollTokens = createPollTokens({ records, clock, fingerprint: fingerprintOf(auth) });
-  const poll = createPollDoor({
-    channels,
-    consumers,
-    feeds,
-    members,
-    records,
-    tokens: pollTokens,
-    authenticate,
-    openStream,
-    clock,
-    random,
-    report,
-    enabled: push,
-    onError: tally.error,
-  });
   const problemOf = (code: ErrorCode, message: string): { error: { code: ErrorCode; message: string } } => {
     tally.error(code);
     return { error: { code, message } };
@@ -326,7 +284,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       components: agents,
       version,
       storeName: store.name,
-      push,
+      push: push.enabled,
       tokenRequired,
       health,
       ready: () => !draining,
@@ -350,7 +308,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     const problem = { ...problemOf('draining', DRAINING.message), detail: DRAINING.message };
     return Promise.resolve(c.json(problem, ERRORS.draining.status));
   });
-  app.route('/', poll.routes);
+  app.route('/', push.routes);
   app.route(
     '/',
     createRunsDoor({
@@ -398,16 +356,14 @@ export function createGateway(options: GatewayOptions): Gateway {
     healthNow = null;
     sockets.drain('idle'); // who waits for nothing here need not wait until it is over
     await workers.close(drainMs);
-    poll.close();
+    push.endPolls();
     sockets.drain();
     await Promise.all([edge?.close(ERRORS.draining.close, 'draining'), mounts.close()]);
     await answered(); // nobody is at the store any more when it is closed
     await sockets.settled();
-    notices.close();
-    await members.close();
+    await push.close();
     tails.close();
     sessions.close();
-    channels.close();
     journal.close();
     await presences.close();
     lag.close();
@@ -430,6 +386,8 @@ export function createGateway(options: GatewayOptions): Gateway {
   }
 
   return {
+    channels: push.channels,
+    presence: push.presence,
     fetch(request, env) {
       const incoming = incomingOf(env);
       if (incoming) mounts.note(incoming);

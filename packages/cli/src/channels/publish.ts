@@ -1,7 +1,7 @@
-import { type ChannelPosted, WireError } from '@continuo/protocol';
+import type { ChannelPosted, WireError } from '@continuo/protocol';
 import type { z } from 'zod';
 import { UsageError } from '../fail.ts';
-import { channelOf, type ChannelOptions, gatewayUrl, unreachable } from './options.ts';
+import { type ChannelOptions, channelOf, gatewayUrl, unreachable } from './options.ts';
 
 export interface PublishOptions extends ChannelOptions {
   /** The same id again is stored once. */

@@ -38,7 +38,7 @@ describe('who subscribes', () => {
       await expect(channels.admit(asker, 'news', {})).rejects.toMatchObject(code('forbidden'));
   });
 
-  it('is at most once, and not told of, where the channel is so, whatever is asked and whatever the hook says', async () => {
+  it('P-31 is at most once, and not told of, where the channel is so, whatever is asked and whatever the hook says', async () => {
     const patterns = { 'live*': { delivery: false, presence: false } };
     const onSubscribe: OnSubscribe = () => ({ delivery: true });
     const plain = createChannelWorld({ patterns });
@@ -170,7 +170,7 @@ describe('who publishes', () => {
 describe('a hook', () => {
   const refusing = { onPublish: () => false, onSubscribe: async () => false };
 
-  it('that refuses is told with a sentence, and nothing is stored', async () => {
+  it('P-31 that refuses is told with a sentence, and nothing is stored', async () => {
     const { channels, counted } = createChannelWorld({ hooks: refusing });
     await expect(channels.accept(ANN, 'news', { data: 1 })).rejects.toMatchObject({
       code: 'forbidden',
@@ -183,7 +183,7 @@ describe('a hook', () => {
     expect(counted.calls('append')).toEqual([]);
   });
 
-  it('that throws a wire error is told in its own words', async () => {
+  it('P-31 that throws a wire error is told in its own words', async () => {
     const refusal = new WireError('rate_limited', 'Ten a minute are enough.');
     const fail = (): never => {
       throw refusal;

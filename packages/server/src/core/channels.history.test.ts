@@ -7,7 +7,7 @@ const sequences = ({ messages }: { messages: readonly { sequence: number }[] }):
   messages.map(({ sequence }) => sequence);
 
 describe('the history of a channel', () => {
-  it('is its messages as they are stored, the oldest first', async () => {
+  it('P-29 is its messages as they are stored, the oldest first', async () => {
     const { clock, channels } = createChannelWorld();
     await channels.publish('news', { data: { text: 'one' }, source: 'me/cli', eventId: 'e1' });
     const { epoch } = await channels.open('news');
@@ -31,7 +31,7 @@ describe('the history of a channel', () => {
     });
   });
 
-  it('comes in pages of a hundred, or as many as are asked for', async () => {
+  it('P-29 comes in pages of a hundred, or as many as are asked for', async () => {
     const { channels, publish } = createChannelWorld();
     await publish('news', 150);
     const first = await channels.history('news');
@@ -44,7 +44,7 @@ describe('the history of a channel', () => {
     expect(sequences(await channels.history('news', { since: 3, limit: 2 }))).toEqual([4, 5]);
   });
 
-  it('is a thousand messages at once at most', async () => {
+  it('P-29 is a thousand messages at once at most', async () => {
     const { channels, publish } = createChannelWorld();
     await publish('news', 1_001);
     const page = await channels.history('news', { limit: 100_000 });
@@ -52,7 +52,7 @@ describe('the history of a channel', () => {
     expect(page.more).toBe(true);
   });
 
-  it('is 512 KiB at once at most, and at least one message', async () => {
+  it('P-29 is 512 KiB at once at most, and at least one message', async () => {
     const { channels, publish } = createChannelWorld();
     await publish('news', 10, 'x'.repeat(100_000));
     await publish('news', 1, 'x'.repeat(900_000));

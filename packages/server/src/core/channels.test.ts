@@ -76,7 +76,7 @@ describe('a channel', () => {
 });
 
 describe('what a channel keeps', () => {
-  it('is as many messages as it should, exactly, when it has been quiet for a second', async () => {
+  it('P-30 is as many messages as it should, exactly, when it has been quiet for a second', async () => {
     const { clock, channels, publish } = createChannelWorld({ base: { maxEntries: 20 } });
     await publish('news', 100);
     expect((await channels.open('news')).oldest).toBeLessThanOrEqual(81);
@@ -107,7 +107,7 @@ describe('what a channel keeps', () => {
     expect(channels.retentionOf('a.x')).toMatchObject({ maxEntries: 7, maxBytes: 2 });
   });
 
-  it('is not what is older than its age: that goes within a tenth of it', async () => {
+  it('P-30 is not what is older than its age: that goes within a tenth of it', async () => {
     const { clock, channels, publish, counted } = createChannelWorld({ base: { maxAgeMs: MINUTE_MS } });
     for (let second = 0; second < 60; second++) {
       await publish('news', 10);
@@ -133,7 +133,7 @@ describe('what a channel keeps', () => {
     expect(await channels.publish('news', { data: 1 })).toMatchObject({ sequence: 4 });
   });
 
-  it('is there for a day after its last message, and gone two days later', async () => {
+  it('P-30 is there for a day after its last message, and gone two days later', async () => {
     const { clock, store, publish } = createChannelWorld();
     for (let hours = 0; hours < 100; hours += 20) {
       await clock.advance(20 * HOUR_MS);
@@ -196,7 +196,7 @@ describe('what a channel keeps', () => {
 describe('the channels that there are', () => {
   const all = (): boolean => true;
 
-  it('are made once, by whoever is first', async () => {
+  it('P-27 are made once, by whoever is first', async () => {
     const { channels, store } = createChannelWorld();
     expect(await channels.create('news', { title: 'News' })).toBe(true);
     expect(await channels.create('news', { title: 'Other' })).toBe(false);
@@ -205,7 +205,7 @@ describe('the channels that there are', () => {
     expect(await channels.create('sport', {})).toBe(false);
   });
 
-  it('keep what was said about them as long as they last', async () => {
+  it('P-27 keep what was said about them as long as they last', async () => {
     const { clock, channels, store, watched } = createChannelWorld();
     await channels.create('news', { title: 'News' });
     const made = (await store.records.get('channel/news'))?.value;
@@ -221,7 +221,7 @@ describe('the channels that there are', () => {
     expect(await store.logs.heads(['channel:news'])).toEqual([null]);
   });
 
-  it('are named in their order, page by page, those that may be read', async () => {
+  it('P-28 are named in their order, page by page, those that may be read', async () => {
     const { channels } = createChannelWorld();
     for (const name of ['b/2', 'a', 'b/10', 'B', 'c:x', 'b']) await channels.open(name);
     expect(await channels.list({ mayRead: all })).toEqual({
@@ -238,7 +238,7 @@ describe('the channels that there are', () => {
     expect(await channels.list({ limit: 2, mayRead })).toEqual({ names: ['b/10', 'b/2'], more: false });
   });
 
-  it('are a thousand in one answer at most', async () => {
+  it('P-28 are a thousand in one answer at most', async () => {
     const { channels } = createChannelWorld();
     for (const number of range(1, 1_001)) await channels.open(`n${String(number).padStart(4, '0')}`);
     const first = await channels.list({ limit: 5_000, mayRead: all });

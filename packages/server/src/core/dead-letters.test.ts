@@ -2,8 +2,8 @@ import type { Entry } from '@continuo/protocol';
 import { createSeededRandom } from '@continuo/testing';
 import { describe, expect, it } from 'vitest';
 import { type ChannelWorld, type ChannelWorldOptions, createChannelWorld } from '../../test/channel-world.ts';
-import { entryOf } from '../../test/reading.ts';
 import { range } from '../../test/pick.ts';
+import { entryOf } from '../../test/reading.ts';
 import { StoreError } from '../ports.ts';
 import { type Burial, createDeadLetters, type DeadLetters, type Reopen } from './dead-letters.ts';
 
@@ -76,7 +76,7 @@ function messageOf(offset: number, data: unknown = null): Entry {
 }
 
 describe('a message that a consumer could not handle', () => {
-  it('is listed as it was, with what became of it', async () => {
+  it('P-18 is listed as it was, with what became of it', async () => {
     const { clock, dead, bury } = createWorld();
     await bury(7, 7, { entry: messageOf(7, { text: 'hello' }), attempts: 4, reason: 'expired' });
     const page = await dead.list('news', {}, ALL);
@@ -230,7 +230,7 @@ describe('the list of dead letters', () => {
 });
 
 describe('redriving dead letters', () => {
-  it('makes them due again where they came from, and lists them no more', async () => {
+  it('P-19 makes them due again where they came from, and lists them no more', async () => {
     const { dead, bury, eventIds, reopened } = createWorld();
     await bury(1, 2);
     await bury(2, 2, { owner: 'bob' });
@@ -262,7 +262,7 @@ describe('redriving dead letters', () => {
     expect(await dead.redrive('sport', undefined, ALL)).toBe(0);
   });
 
-  it('leaves those whose channel has the message no more', async () => {
+  it('P-19 leaves those whose channel has the message no more', async () => {
     const { dead, bury, eventIds, gone } = createWorld();
     await bury(1, 3);
     gone.add(2);

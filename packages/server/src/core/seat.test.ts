@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { createSitting, heeds } from './seat.ts';
 import type { Said } from './members-fold.ts';
+import { createSitting, heeds } from './seat.ts';
 
 /** The status after some beats of one connection; `null`: one without a status. */
 function after(beats: readonly (string | null)[], said: { status?: string; before?: string } = {}): string {

@@ -133,7 +133,7 @@ describe('the frames about channels', () => {
     expect(world.reopened).toEqual([]);
   });
 
-  it('make a channel, and say whether it was there', async () => {
+  it('P-27 make a channel, and say whether it was there', async () => {
     const world = createWorld();
     const client = world.socket('ann');
     const create = { type: 'channel.create', channel: 'news', metadata: { title: 'News' }, request_id: 'a' };
@@ -168,7 +168,7 @@ describe('the frames about channels', () => {
     expect(writer?.last('channel.list').channels).toEqual([]);
   });
 
-  it('give the history of a channel, page by page', async () => {
+  it('P-29 give the history of a channel, page by page', async () => {
     const world = createWorld();
     await world.publish('news', 5);
     const client = world.socket('bob');

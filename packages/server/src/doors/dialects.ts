@@ -1,4 +1,4 @@
-import { encodeVectorCursor, type Entry, toGateway, toRun, writeSse } from '@continuo/protocol';
+import { type Entry, encodeVectorCursor, toGateway, toRun, writeSse } from '@continuo/protocol';
 import type { Dialect } from '../core/dialect.ts';
 import { WATERMARK_BYTES } from '../core/feed.ts';
 import { storedMessage } from '../core/message.ts';

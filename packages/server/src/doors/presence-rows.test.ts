@@ -1,4 +1,4 @@
-import { PresenceChangeFrame, PresenceBatchFrame, PresenceListFrame } from '@continuo/protocol';
+import { PresenceBatchFrame, PresenceChangeFrame, PresenceListFrame } from '@continuo/protocol';
 import { describe, expect, it } from 'vitest';
 import { ALICE, BOB, openGateway, TWO_PEOPLE } from '../../test/gateway.ts';
 

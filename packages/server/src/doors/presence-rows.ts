@@ -1,8 +1,8 @@
 import {
   type ChannelMember,
   HeartbeatFrame,
-  PresenceQueryFrame,
   type PresenceListFrame,
+  PresenceQueryFrame,
   type Reset,
   WireError,
 } from '@continuo/protocol';

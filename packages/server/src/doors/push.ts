@@ -14,11 +14,13 @@ import {
 import type { Attachment } from '../core/attachment.ts';
 import type { Channels } from '../core/channels.ts';
 import type { Consumers } from '../core/consumers.ts';
+import type { DeadLetters } from '../core/dead-letters.ts';
 import type { Feeds } from '../core/feed.ts';
 import type { Members } from '../core/members.ts';
 import { keyOf, logOf } from '../core/names.ts';
 import type { Tails } from '../core/tail.ts';
 import type { Random, Report } from '../ports.ts';
+import { createChannelRows } from './channel-rows.ts';
 import { channelDialects, redeliver, sourceOf } from './dialects.ts';
 import { arrive, createPresenceRows, depart, departAll, withSigns } from './presence-rows.ts';
 import { type Answered, answer, type Pusher, principalOf } from './pusher.ts';
@@ -31,6 +33,7 @@ export interface PushDoorOptions {
   readonly consumers: Consumers;
   readonly feeds: Feeds;
   readonly tails: Tails;
+  readonly deadLetters: DeadLetters;
   /** `null` where presence is off. */
   readonly members: Members | null;
   readonly random: Random;
@@ -39,7 +42,7 @@ export interface PushDoorOptions {
 }
 
 export function createPushDoor(options: PushDoorOptions): SocketProtocol<Pusher> {
-  const { channels, consumers, feeds, tails, members, random, report, enabled } = options;
+  const { channels, consumers, feeds, tails, deadLetters, members, random, report, enabled } = options;
 
   async function drop(pusher: Pusher, channel: string): Promise<void> {
     const subscription = pusher.subscriptions.get(channel);
@@ -74,11 +77,11 @@ export function createPushDoor(options: PushDoorOptions): SocketProtocol<Pusher>
     const principal = await principalOf(pusher);
     const { connection, clientId, temporary } = pusher;
     const asker = { principal, clientId, source: sourceOf(principal.user, clientId) };
-    const { delivery, echo, since, epoch } = await channels.admit(asker, channel, frame);
+    const { delivery, echo, since, epoch, presence } = await channels.admit(asker, channel, frame);
     await drop(pusher, channel);
     const log = logOf.channel(channel);
     const head = await channels.open(channel);
-    await arrive(pusher, principal, { members, channel });
+    if (presence) await arrive(pusher, principal, { members, channel });
     if (pusher.closed) return; // nothing is taken from whoever has the consumer now
     const start = since === undefined ? undefined : { epoch: epoch ?? head.epoch, offset: since };
     const attachment = delivery
@@ -196,6 +199,7 @@ export function createPushDoor(options: PushDoorOptions): SocketProtocol<Pusher>
     },
     pong: { schema: PongFrame, handle() {} },
     ...createPresenceRows(members),
+    ...createChannelRows({ channels, deadLetters }),
   };
 
   return {
