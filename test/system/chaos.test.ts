@@ -8,8 +8,8 @@ it('P-3 cuts, moves between transports, handlers that fail and a kill: each mess
     consumers: 20,
     channels: 4,
     messages: 600,
-    everyMs: 40,
-    killsAtMs: [3_000],
+    everyMs: 25,
+    killsAtMs: [2_500],
   });
   expect(report.cuts).toBeGreaterThan(10);
   expect(report.toPolling).toBeGreaterThan(3);

@@ -14,9 +14,9 @@ import { until } from './waiting.ts';
 
 /** How often a WebSocket is tried again while polling, in ms. */
 const PROBE_MS = 1_500;
-const DELIVERY = { ackTimeoutMs: 1_500, maxRetries: 3, retryBackoff: 1.5 };
+const DELIVERY = { ackTimeoutMs: 1_000, maxRetries: 3, retryBackoff: 1.2 };
 /** Longer than one time for an ack, and shorter than all of them. */
-const HANG_MS = 2_500;
+const HANG_MS = 2_000;
 /** From the last message until everything is handled or given up. */
 const SETTLE_MS = 60_000;
 
