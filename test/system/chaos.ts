@@ -188,8 +188,13 @@ function expectedOf(
 }
 
 function missingOf(expected: ReadonlyMap<Consumer, Expected>): string {
+  const handledOf = [...expected.values()].map(({ handled }) => handled.length);
   const missing = [...expected].flatMap(([consumer, { handled }]) =>
     handled.filter((id) => !consumer.handled.has(id)).map((id) => `${id} at ${consumer.clientId}`),
   );
-  return `P-3: ${missing.length} lost: ${missing.slice(0, 5).join(', ')}`;
+  const behind = [...expected.keys()].filter(({ handled }, at) => handled.size < (handledOf[at] ?? 0));
+  const states = behind.map(({ client, clientId, transports }) => {
+    return `${clientId} is ${client.state} over ${client.transportName}, before that ${transports.join(', ')}`;
+  });
+  return `P-3: ${missing.length} lost: ${[...missing.slice(0, 5), ...states.slice(0, 5)].join('; ')}`;
 }

@@ -8,7 +8,7 @@ import { startServer, type ServerProcess } from './server-process.ts';
 
 const CHANNEL = 'room';
 /** Who connects or asks at once. */
-const AT_ONCE = 50;
+const AT_ONCE = 25;
 /** Within this time after the last one came nobody is shown who has gone, however it went. */
 const NO_GHOST_MS = 20_000;
 /** One client in so many gets its changes one by one. */
