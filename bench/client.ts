@@ -20,8 +20,6 @@ export interface ClientOptions {
   readonly path: string;
   /** How many messages have just been completed; called once per read. */
   onMessages?(count: number): void;
-  /** Takes the texts that are not counted and that no `next()` waits for. */
-  onText?(text: string): void;
 }
 
 /** A WebSocket client as cheap as can be: it counts what it gets and understands none of it. */
@@ -30,6 +28,8 @@ export interface Client {
   readonly messages: number;
   /** The next text frame of the handshake. Rejects when it does not come. */
   next(): Promise<string>;
+  /** From now on texts that are not counted and that no `next()` waits for go to `onText`. */
+  listen(onText: (text: string) => void): void;
   send(frame: Uint8Array): void;
   /** From now on texts of at least `messageBytes` (64, unless it says otherwise) are messages, and counted. */
   count(messageBytes?: number): void;
@@ -41,13 +41,14 @@ export interface Client {
 }
 
 /** Connects and upgrades. Rejects when the server refuses. */
-export async function openClient({ port, path, onMessages, onText }: ClientOptions): Promise<Client> {
+export async function openClient({ port, path, onMessages }: ClientOptions): Promise<Client> {
   const texts: string[] = [];
   let waiting: { resolve(text: string): void; reject(error: Error): void } | null = null;
   let broken: Error | null = null;
   let upgraded = false;
   let head = '';
   let messages = 0;
+  let onText: ((text: string) => void) | null = null;
   let kept: Buffer[] | null = null;
 
   function offer(text: string): void {
@@ -137,6 +138,10 @@ export async function openClient({ port, path, onMessages, onText }: ClientOptio
       return messages;
     },
     next,
+    listen(listener) {
+      onText = listener;
+      for (const text of texts.splice(0)) listener(text);
+    },
     send: (frame) => void socket.write(frame),
     count(messageBytes = MESSAGE_BYTES) {
       reader.messageBytes = messageBytes;

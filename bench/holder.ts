@@ -1,4 +1,4 @@
-import { fork } from 'node:child_process';
+import { startChild } from './child.ts';
 import type { System } from './systems.ts';
 
 /** How long a command may take, in ms. */
@@ -24,35 +24,24 @@ export interface Holder {
 }
 
 export function startHolder({ name }: System, port: number): Holder {
-  const child = fork(new URL('./holder-process.ts', import.meta.url), [name, String(port)], {
-    execArgv: ['--conditions=source'],
+  const who = `who holds connections to "${name}"`;
+  const child = startChild<HolderCommand, HolderReply>({
+    name: who,
+    file: new URL('./holder-process.ts', import.meta.url),
+    args: [name, String(port)],
+    answerMs: ANSWER_MS,
   });
-  const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
 
-  /** One command at a time. */
-  function command(asked: HolderCommand): Promise<number> {
-    return new Promise((resolve, reject) => {
-      const fail = (why: string): void => reject(new Error(`who holds connections to "${name}" ${why}`));
-      const timer = setTimeout(() => fail(`did not answer within ${ANSWER_MS} ms`), ANSWER_MS);
-      const onExit = (): void => fail('has ended');
-      child.once('exit', onExit);
-      child.once('message', (reply: HolderReply) => {
-        clearTimeout(timer);
-        child.off('exit', onExit);
-        if ('error' in reply) fail(reply.error);
-        else resolve(reply.cpuUs);
-      });
-      child.send(asked);
-    });
+  async function command(asked: HolderCommand): Promise<number> {
+    const reply = await child.ask(asked);
+    if ('error' in reply) throw new Error(`${who} ${reply.error}`);
+    return reply.cpuUs;
   }
 
   return {
     open: async (count) => void (await command({ open: count })),
     close: async () => void (await command({ close: true })),
     cpuUs: () => command({}),
-    async stop() {
-      if (child.connected) child.disconnect();
-      await exited;
-    },
+    stop: () => child.stop(),
   };
 }

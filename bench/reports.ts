@@ -1,4 +1,5 @@
 import { median } from './measure.ts';
+import type { AckedRun } from './scenarios/acked.ts';
 import type { EchoRun } from './scenarios/echo.ts';
 import type { FanOut } from './scenarios/fan-out.ts';
 import type { Idle } from './scenarios/idle.ts';
@@ -33,25 +34,55 @@ const idling: readonly Column<Idle>[] = [
   ...shares<Idle>((run) => run.connecting),
 ];
 
-const fanOutBars: readonly Bar<FanOut>[] = [
-  { what: 'burst rate', control: 'ws', must: { atLeast: 20 }, pick: (run) => run.burst.perSecond },
-  { what: 'burst rate', control: 'Socket.IO', must: { atLeast: 20 }, pick: (run) => run.burst.perSecond },
-  {
-    what: 'one at a time, CPU per delivery',
-    control: 'ws',
-    must: { atMost: 0.92 },
-    pick: (run) => run.single.cpuPerMillion,
-  },
-  {
-    what: 'one at a time, CPU per delivery',
-    control: 'Socket.IO',
-    must: { atMost: 0.65 },
-    pick: (run) => run.single.cpuPerMillion,
-  },
+const burstRate = (control: string, atLeast: number): Bar<FanOut> => ({
+  what: 'burst rate',
+  control,
+  bound: { atLeast },
+  pick: (run) => run.burst.perSecond,
+});
+const singleCpu = (control: string, atMost: number): Bar<FanOut> => ({
+  what: 'one at a time, CPU per delivery',
+  control,
+  bound: { atMost },
+  pick: (run) => run.single.cpuPerMillion,
+});
+const aim = <R>(bar: Bar<R>): Bar<R> => ({ ...bar, aim: true });
+
+/** One at a time the bars are the same for all sizes. */
+const singleBars: readonly Bar<FanOut>[] = [
+  singleCpu('ws', 0.92),
+  singleCpu('Socket.IO', 0.65),
+  aim(singleCpu('Bun', 1.3)),
 ];
+const burstBars: Readonly<Record<number, readonly Bar<FanOut>[]>> = {
+  1000: [burstRate('ws', 20), burstRate('Socket.IO', 20), aim(burstRate('Bun', 0.85))],
+  5000: [burstRate('ws', 6), aim(burstRate('Bun', 0.8))],
+};
+const sseBars: readonly Bar<FanOut>[] = [
+  { ...burstRate('res.write', 20), product: 'continuo, SSE' },
+  { ...aim(burstRate('continuo, WebSocket', 1)), product: 'continuo, SSE' },
+];
+
+const acking: readonly Column<AckedRun>[] = [
+  { head: 'publishes/s', show: perSecond, pick: (run) => median(run.perSecond) },
+  { head: 'server CPU s/M', show: digits(1), pick: (run) => median(run.cpuPerMillion) },
+  ...shares<AckedRun>((run) => run.window),
+];
+const ackedCpu = (control: string, atMost: number): Bar<AckedRun> => ({
+  what: 'CPU per publish',
+  control,
+  bound: { atMost },
+  pick: (run) => run.cpuPerMillion,
+});
+const ackedBars: readonly Bar<AckedRun>[] = [
+  ackedCpu('ws', 0.85),
+  ackedCpu('Socket.IO', 0.5),
+  aim(ackedCpu('Bun', 1.35)),
+];
+
 const idleBars: readonly Bar<Idle>[] = [
-  { what: 'RSS per connection', control: 'ws', must: { atMost: 1.5 }, pick: (run) => [run.rssKib] },
-  { what: 'CPU to connect and join', control: 'ws', must: { atMost: 1.3 }, pick: (run) => run.connectUs },
+  { what: 'RSS per connection', control: 'ws', bound: { atMost: 1.5 }, pick: (run) => [run.rssKib] },
+  { what: 'CPU to connect and join', control: 'ws', bound: { atMost: 1.3 }, pick: (run) => run.connectUs },
 ];
 
 const echoing = (name: keyof EchoRun): readonly Column<EchoRun>[] => [
@@ -65,11 +96,11 @@ const roundTrip: Column<EchoRun> = {
   pick: ({ one }) => median(one.p50Us),
 };
 const echoBars: readonly Bar<EchoRun>[] = [
-  { what: 'p50, 1 in flight', control: 'ws', must: { atMost: 1.1 }, pick: ({ one }) => one.p50Us },
+  { what: 'p50, 1 in flight', control: 'ws', bound: { atMost: 1.1 }, pick: ({ one }) => one.p50Us },
   {
     what: 'CPU per answer, 64 in flight',
     control: 'ws',
-    must: { atMost: 0.9 },
+    bound: { atMost: 0.9 },
     pick: ({ many }) => many.cpuPerMillion,
   },
 ];
@@ -87,18 +118,35 @@ const recovering: readonly Column<Recovery>[] = [
   ...shares<Recovery>((run) => run.window),
 ];
 const recoveryBars: readonly Bar<Recovery>[] = [
-  { what: 'time', control: 'Socket.IO', must: { atMost: 0.25 }, pick: (run) => run.seconds },
-  { what: 'CPU', control: 'Socket.IO', must: { atMost: 0.25 }, pick: (run) => run.serverCpu },
+  { what: 'time', control: 'Socket.IO, recovery', bound: { atMost: 0.25 }, pick: (run) => run.seconds },
+  { what: 'CPU', control: 'Socket.IO, recovery', bound: { atMost: 0.25 }, pick: (run) => run.serverCpu },
 ];
 
-export function fanOutTables(all: readonly Measured<FanOut>[]): string {
+function deliveries(what: string, bars: readonly Bar<FanOut>[], all: readonly Measured<FanOut>[]): string {
   return [
-    table('1,000 subscribers, bursts of ten', delivering('burst'), all),
-    table('1,000 subscribers, one at a time', delivering('single'), all),
-    barsTable(fanOutBars, all),
+    table(`${what}, bursts of ten`, delivering('burst'), all),
+    table(`${what}, one at a time`, delivering('single'), all),
+    barsTable(bars, all),
     disturbance(
       all.flatMap(({ runs }) => runs.flatMap(({ burst, single }) => [burst.window, single.window])),
     ),
+  ].join('\n\n');
+}
+
+export function fanOutTables(subscribers: number, all: readonly Measured<FanOut>[]): string {
+  const bars = [...(burstBars[subscribers] ?? []), ...singleBars];
+  return deliveries(`${subscribers.toLocaleString('en')} subscribers`, bars, all);
+}
+
+export function sseTables(all: readonly Measured<FanOut>[]): string {
+  return deliveries('1,000 readers', sseBars, all);
+}
+
+export function ackedTables(all: readonly Measured<AckedRun>[]): string {
+  return [
+    table('1,000 clients on 1,000 channels, acked', acking, all),
+    barsTable(ackedBars, all),
+    disturbance(all.flatMap(({ runs }) => runs.map(({ window }) => window))),
   ].join('\n\n');
 }
 

@@ -1,75 +1,14 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type Client, openClient } from './client.ts';
 import { maskedFrame } from './frames.ts';
-import {
-  ask,
-  CONNECT_FRAME,
-  DOOR_1,
-  joinFrame,
-  openEngine,
-  openSocketIo,
-  PAYLOAD,
-  type Subject,
-} from './systems.ts';
+import { openChannel } from './channel-room.ts';
+import { ask, CONNECT_FRAME, DOOR_1, joinFrame, openEngine, openSocketIo, PAYLOAD } from './systems.ts';
+import { createViewer, type Recovering, type Room } from './viewers.ts';
 
-/** Viewers of one stream of messages that drop, miss some, and come back for them. */
+/** What viewers come back to: a session of door 1, a room of Socket.IO. A channel is in channel-room.ts. */
 
-/** A subject that keeps what a viewer misses. */
-export interface Recovering extends Subject {
-  open(port: number): Promise<Room>;
-}
-
-export interface Room {
-  /** Adds so many messages; resolves when all of them are there. */
-  append(count: number): Promise<void>;
-  /** A new viewer that stands behind the newest message. */
-  enter(): Promise<Viewer>;
-}
-
-export interface Viewer {
-  drop(): void;
-  /** Resolves when it has asked for what it missed; `onAll` is called when that many messages have come. */
-  comeBack(missed: number, onAll: () => void): Promise<void>;
-  /** Throws when it got anything but what it missed. From then on it stands behind the newest message. */
-  check(): void;
-}
-
-/** Answers of the handshake that are counted with the messages. */
-const HANDSHAKE_ANSWERS = 1;
 /** Of Socket.IO every text is counted but Engine.IO's heartbeat. */
 const ANY_TEXT_BYTES = 2;
-
-interface ViewerOptions {
-  /** A connection that is ready for `resume`. */
-  dial(onMessages: (count: number) => void): Promise<Client>;
-  /** A text of so many bytes is a message. */
-  readonly messageBytes: number;
-  /** What it says to come back; made anew when it has moved. */
-  resumeFrame(): Buffer;
-  /** Throws when this is not what was missed. */
-  checkTexts(texts: readonly string[]): void;
-}
-
-function createViewer(first: Client, { dial, messageBytes, resumeFrame, checkTexts }: ViewerOptions): Viewer {
-  let client = first;
-  let resume = resumeFrame();
-  return {
-    drop: () => client.close(),
-    async comeBack(missed, onAll) {
-      let awaited = missed + HANDSHAKE_ANSWERS;
-      client = await dial((count) => {
-        awaited -= count;
-        if (awaited === 0) onAll();
-      });
-      client.record(messageBytes);
-      client.send(resume);
-    },
-    check() {
-      checkTexts(client.recorded());
-      resume = resumeFrame();
-    },
-  };
-}
 
 interface Joined {
   readonly session_id: string;
@@ -191,7 +130,8 @@ async function openRoom(port: number): Promise<Room> {
 }
 
 export const RECOVERING: readonly Recovering[] = [
-  { name: 'continuo, memory', server: 'continuo', args: ['memory'], open: openSession },
-  { name: 'continuo, sqlite', server: 'continuo', args: ['sqlite'], open: openSession },
-  { name: 'Socket.IO', server: 'socket-io', args: ['recovery'], open: openRoom },
+  { name: 'continuo, memory', server: 'continuo', args: ['memory'], open: openChannel },
+  { name: 'continuo, sqlite', server: 'continuo', args: ['sqlite'], open: openChannel },
+  { name: 'continuo, a session', server: 'continuo', args: ['memory'], open: openSession },
+  { name: 'Socket.IO, recovery', server: 'socket-io', args: ['recovery'], open: openRoom },
 ];

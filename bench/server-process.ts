@@ -1,5 +1,7 @@
-import { fork } from 'node:child_process';
-import type { Memory, Reply } from './servers/report.ts';
+import { fileURLToPath } from 'node:url';
+import { type ChildOptions, startChild } from './child.ts';
+import type { SelfTime } from './servers/profile.ts';
+import type { Memory, Question, Reply } from './servers/report.ts';
 import type { Subject } from './systems.ts';
 
 /** How long a server may take to start, to answer, or to stop, in ms. */
@@ -7,63 +9,63 @@ const ANSWER_MS = 20_000;
 
 /** As `continuo serve` starts itself; the controls have Node's default, as their users do. */
 const AS_SHIPPED = ['--max-semi-space-size=8'];
+const IN_NODE = ['--conditions=continuo-source', '--expose-gc'];
+/** Servers that Bun runs. */
+const IN_BUN: ReadonlySet<string> = new Set(['bun', 'bun-channels']);
+const BUN = fileURLToPath(new URL('../node_modules/.bin/bun', import.meta.url));
 
 /** The server under test, in a process of its own. */
 export interface ServerProcess {
+  readonly name: string;
   readonly port: number;
   /** CPU time that the whole process has used so far, in microseconds. */
   cpuUs(): Promise<number>;
   /** What it holds after a forced collection. */
   memory(): Promise<Memory>;
+  /** From now on it is noted, every 100 us, which function runs. */
+  startProfile(): Promise<void>;
+  /** How long each function has run itself since `startProfile`. */
+  stopProfile(): Promise<readonly SelfTime[]>;
   /** Idempotent. Resolves when the process has ended. */
   stop(): Promise<void>;
 }
 
+function platformOf(server: string): Pick<ChildOptions, 'execPath' | 'execArgv'> {
+  if (IN_BUN.has(server)) return { execPath: BUN };
+  return { execArgv: server === 'continuo' ? [...IN_NODE, ...AS_SHIPPED] : IN_NODE };
+}
+
 export async function startServer({ name, server, args }: Subject): Promise<ServerProcess> {
-  const child = fork(new URL(`./servers/${server}.ts`, import.meta.url), args, {
-    execArgv: ['--conditions=continuo-source', '--expose-gc', ...(server === 'continuo' ? AS_SHIPPED : [])],
+  const child = startChild<Question, Reply>({
+    name: `the server of "${name}"`,
+    file: new URL(`./servers/${server}.ts`, import.meta.url),
+    args,
+    answerMs: ANSWER_MS,
+    ...platformOf(server),
   });
-  const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
 
-  /** The server answers one question at a time, and is asked one at a time. */
-  function reply(): Promise<Reply> {
-    return new Promise((resolve, reject) => {
-      const fail = (why: string): void => reject(new Error(`the server of "${name}" ${why}`));
-      const timer = setTimeout(() => fail(`did not answer within ${ANSWER_MS} ms`), ANSWER_MS);
-      const onExit = (): void => fail('has ended');
-      child.once('exit', onExit);
-      child.once('message', (message: Reply) => {
-        clearTimeout(timer);
-        child.off('exit', onExit);
-        resolve(message);
-      });
-    });
-  }
-
-  async function ask<K extends Reply['kind']>(kind: K): Promise<Extract<Reply, { kind: K }>> {
-    const answer = reply();
-    if (kind !== 'listening') child.send(kind);
-    const got = await answer;
+  function expect<K extends Reply['kind']>(kind: K, got: Reply): Extract<Reply, { kind: K }> {
     if (got.kind !== kind)
       throw new Error(`the server of "${name}" was asked for ${kind} and said ${got.kind}`);
     return got as Extract<Reply, { kind: K }>;
   }
 
-  async function stop(): Promise<void> {
-    const timer = setTimeout(() => child.kill('SIGKILL'), ANSWER_MS);
-    if (child.connected) child.disconnect();
-    await exited;
-    clearTimeout(timer);
+  try {
+    const { port } = expect('listening', await child.hello());
+    return {
+      name,
+      port,
+      cpuUs: async () => expect('cpu', await child.ask('cpu')).cpuUs,
+      async memory() {
+        const { rssBytes, heapBytes } = expect('memory', await child.ask('memory'));
+        return { rssBytes, heapBytes };
+      },
+      startProfile: async () => void expect('profiling', await child.ask('profiling')),
+      stopProfile: async () => expect('profile', await child.ask('profile')).selfTimes,
+      stop: () => child.stop(),
+    };
+  } catch (error) {
+    await child.stop();
+    throw error;
   }
-
-  const { port } = await ask('listening');
-  return {
-    port,
-    cpuUs: async () => (await ask('cpu')).cpuUs,
-    async memory() {
-      const { rssBytes, heapBytes } = await ask('memory');
-      return { rssBytes, heapBytes };
-    },
-    stop,
-  };
 }

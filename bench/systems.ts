@@ -1,4 +1,5 @@
 import { type Client, type ClientOptions, openClient } from './client.ts';
+import type { Broadcaster } from './crowd.ts';
 import { maskedFrame } from './frames.ts';
 
 /** The JSON that is published, 128 bytes of it. */
@@ -6,23 +7,16 @@ export const PAYLOAD: string = JSON.stringify({ text: 'x'.repeat(128 - '{"text":
 /** What the gateway under test wants to see. */
 export const TOKEN = 'bench';
 
-export const SERVERS = ['continuo', 'ws', 'socket-io', 'joined'] as const;
-
 /** A server process that is measured. */
 export interface Subject {
   readonly name: string;
-  readonly server: (typeof SERVERS)[number];
+  /** Its script in `servers/`. */
+  readonly server: string;
   readonly args: readonly string[];
 }
 
-/** A subject that fans out, and how its clients talk to it. */
-export interface System extends Subject {
-  /** What a publisher sends for one message. */
-  readonly publishFrame: Buffer;
-  /** A client that gets every message. */
-  subscribe(options: Omit<ClientOptions, 'path'>): Promise<Client>;
-  /** A client that may publish. */
-  openPublisher(port: number): Promise<Client>;
+/** A subject that fans out, and holds connections. */
+export interface System extends Broadcaster {
   /** A client that has said its hello and then waits. */
   join(port: number): Promise<Client>;
 }
@@ -59,26 +53,32 @@ export async function openSocketIo(options: Omit<ClientOptions, 'path'>): Promis
   return client;
 }
 
-function continuo(store: 'memory' | 'sqlite'): System {
-  const path = `/ws?token=${TOKEN}`;
+/** A connection to door 2 of the gateway under test. */
+export async function openPusher(options: Omit<ClientOptions, 'path'>): Promise<Client> {
+  const client = await openClient({ ...options, path: `/ws?token=${TOKEN}` });
+  await client.next(); // "connected"
+  return client;
+}
+
+/** What is said to door 2 for one message on a channel. */
+export function publishFrame(channel: string): Buffer {
+  return maskedFrame(`{"type":"channel.publish","channel":"${channel}","data":${PAYLOAD}}`);
+}
+
+export function continuo(store: 'memory' | 'sqlite'): System {
   const subscribeFrame = maskedFrame('{"type":"channel.subscribe","channel":"news","delivery":false}');
   const newSession = joinFrame();
-  async function open(options: ClientOptions): Promise<Client> {
-    const client = await openClient(options);
-    await client.next(); // "connected"
-    return client;
-  }
   return {
     name: `continuo, ${store}`,
     server: 'continuo',
     args: [store],
-    publishFrame: maskedFrame(`{"type":"channel.publish","channel":"news","data":${PAYLOAD}}`),
+    publishFrame: publishFrame('news'),
     async subscribe(options) {
-      const client = await open({ ...options, path });
+      const client = await openPusher(options);
       await ask(client, subscribeFrame, '"channel.subscribed"');
       return client;
     },
-    openPublisher: (port) => open({ port, path }),
+    openPublisher: (port) => openPusher({ port }),
     async join(port) {
       const client = await openClient({ port, path: DOOR_1 });
       await ask(client, newSession, '"joined"');
@@ -87,7 +87,7 @@ function continuo(store: 'memory' | 'sqlite'): System {
   };
 }
 
-function plainWs(): System {
+function plain(server: 'ws' | 'bun', name: string): System {
   const hello = maskedFrame('{"type":"join","agent_id":"echo"}');
   async function join(options: Omit<ClientOptions, 'path'>): Promise<Client> {
     const client = await openClient({ ...options, path: '/' });
@@ -95,23 +95,23 @@ function plainWs(): System {
     return client;
   }
   return {
-    name: 'ws',
-    server: 'ws',
+    name,
+    server,
     args: [],
     publishFrame: maskedFrame(PAYLOAD),
     subscribe: join,
-    openPublisher: (port) => join({ port }),
+    openPublisher: (port) => (server === 'bun' ? openClient({ port, path: '/' }) : join({ port })),
     join: (port) => join({ port }),
   };
 }
 
-function socketIo(): System {
+function socketIo(name: string, args: readonly string[] = []): System {
   const hello = maskedFrame('420["join",{"agent_id":"echo"}]');
   const subscribeFrame = maskedFrame('420["subscribe","news"]');
   return {
-    name: 'Socket.IO',
+    name,
     server: 'socket-io',
-    args: [],
+    args,
     publishFrame: maskedFrame(`42["publish",${PAYLOAD}]`),
     async subscribe(options) {
       const client = await openSocketIo(options);
@@ -143,7 +143,9 @@ function joinedWrites(): System {
 export const SYSTEMS: readonly System[] = [
   continuo('memory'),
   continuo('sqlite'),
-  plainWs(),
-  socketIo(),
+  plain('ws', 'ws'),
+  socketIo('Socket.IO'),
+  socketIo('Socket.IO, recovery', ['recovery']),
+  plain('bun', 'Bun'),
   joinedWrites(),
 ];

@@ -23,7 +23,11 @@ export interface Column<R> {
 export interface Bar<R> {
   readonly what: string;
   readonly control: string;
-  readonly must: { readonly atLeast: number } | { readonly atMost: number };
+  readonly bound: { readonly atLeast: number } | { readonly atMost: number };
+  /** What it would be good to reach; without it, what must be. */
+  readonly aim?: true;
+  /** Whose figures these are. Default: the product on its memory store. */
+  readonly product?: string;
   /** One figure of each turn, or one of the repeat. */
   readonly pick: (run: R) => readonly number[];
 }
@@ -52,7 +56,7 @@ export function shares<R>(windowOf: (run: R) => Window): Column<R>[] {
   ];
 }
 
-function markdown(rows: readonly (readonly string[])[]): string {
+export function markdown(rows: readonly (readonly string[])[]): string {
   const [head = [], ...body] = rows;
   const rule = head.map((_, column) => (column === 0 ? '---' : '---:'));
   return [head, rule, ...body].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
@@ -67,10 +71,10 @@ export function table<R>(title: string, columns: readonly Column<R>[], all: read
 }
 
 /** The product over a control: turn by turn, for that is when the machine was the same for both; one of each repeat. */
-function ratiosOf<R>({ control, pick }: Bar<R>, all: readonly Measured<R>[]): number[] {
+function ratiosOf<R>({ control, pick, product = PRODUCT }: Bar<R>, all: readonly Measured<R>[]): number[] {
   const runsOf = (name: string): readonly R[] => all.find(({ subject }) => subject.name === name)?.runs ?? [];
   const controls = runsOf(control);
-  return runsOf(PRODUCT).flatMap((run, repeat) => {
+  return runsOf(product).flatMap((run, repeat) => {
     const below = controls[repeat];
     if (below === undefined) return []; // not measured this time
     const figures = pick(below);
@@ -80,16 +84,26 @@ function ratiosOf<R>({ control, pick }: Bar<R>, all: readonly Measured<R>[]): nu
 
 export function barsTable<R>(bars: readonly Bar<R>[], all: readonly Measured<R>[]): string {
   const rows = bars.flatMap((bar) => {
-    const { what, control, must } = bar;
+    const { what, control, bound, aim } = bar;
     const ratios = ratiosOf(bar, all);
     if (ratios.length === 0) return [];
     const ratio = median(ratios);
-    const met = 'atLeast' in must ? ratio >= must.atLeast : ratio <= must.atMost;
-    const words = 'atLeast' in must ? `at least ${must.atLeast}` : `at most ${must.atMost}`;
+    const met = 'atLeast' in bound ? ratio >= bound.atLeast : ratio <= bound.atMost;
+    const words = 'atLeast' in bound ? `at least ${bound.atLeast}` : `at most ${bound.atMost}`;
     const spread = `${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)}`;
-    return [[what, control, ratio.toFixed(2), spread, words, met ? 'yes' : 'NO']];
+    const verdict = met ? 'yes' : 'NO';
+    return [[what, control, ratio.toFixed(2), spread, ...(aim ? ['', words] : [words, '']), verdict]];
   });
-  return markdown([[`${PRODUCT}, over`, 'control', 'ratio', 'of the repeats', 'must be', 'met'], ...rows]);
+  const head = [
+    `${bars[0]?.product ?? PRODUCT}, over`,
+    'control',
+    'ratio',
+    'of the repeats',
+    'must be',
+    'aim',
+    'met',
+  ];
+  return markdown([head, ...rows]);
 }
 
 export function disturbance(windows: readonly Window[]): string {

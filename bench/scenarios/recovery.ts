@@ -1,9 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { openAll } from '../client.ts';
 import { measure, sumOf, type Window } from '../measure.ts';
-import type { Recovering, Viewer } from '../rooms.ts';
-import { startServer } from '../server-process.ts';
+import { profiled } from '../profiling.ts';
+import { type ServerProcess, startServer } from '../server-process.ts';
 import { takeTurns } from '../turns.ts';
+import type { Recovering, Viewer } from '../viewers.ts';
 
 /** Two thousand viewers of one stream drop, miss a hundred messages, and all come back at once. */
 
@@ -28,6 +29,7 @@ export interface Recovery {
 }
 
 interface Stage {
+  readonly server: ServerProcess;
   /** Drops everybody and takes them back; throws when somebody got anything but what it missed. */
   round(): Promise<Window>;
   close(): Promise<void>;
@@ -61,6 +63,7 @@ async function openStage(subject: Recovering): Promise<Stage> {
     const room = await subject.open(server.port);
     viewers = await openAll(VIEWERS, DIALLING, () => room.enter());
     return {
+      server,
       async round() {
         for (const viewer of viewers) viewer.drop();
         await delay(GONE_MS);
@@ -83,7 +86,8 @@ export async function runRecovery(subjects: readonly Recovering[], deadlineMs: n
   try {
     for (const subject of subjects) stages.push(await openStage(subject));
     for (const stage of stages) await stage.round();
-    const slices = await takeTurns({ stages, turns: TURNS, deadlineMs, run: (stage) => stage.round() });
+    const run = (stage: Stage): Promise<Window> => profiled(stage.server, 'recovery', () => stage.round());
+    const slices = await takeTurns({ stages, turns: TURNS, deadlineMs, run });
     return slices.map((windows) => ({
       seconds: windows.map(({ seconds }) => seconds),
       serverCpu: windows.map(({ serverCpu }) => serverCpu),

@@ -43,9 +43,10 @@ interface Talk {
 }
 
 async function openTalk(port: number): Promise<Talk> {
-  let onEntry = (_text: string): void => {};
-  const client: Client = await openClient({ port, path: DOOR_1, onText: (text) => onEntry(text) });
+  const client: Client = await openClient({ port, path: DOOR_1 });
   await ask(client, joinFrame(), '"joined"');
+  let onEntry = (_text: string): void => {};
+  client.listen((text) => onEntry(text));
 
   const run = (untilMs: number): Promise<readonly number[]> =>
     new Promise((resolve, reject) => {

@@ -14,7 +14,7 @@ import {
 import { TOKEN } from '../systems.ts';
 import { reportToBench } from './report.ts';
 
-/** The product as it is: a token, the log, channels on. `memory` or `sqlite` as the argument. */
+/** The product as it is: a token, the log, channels on; nobody is told who subscribes. `memory` or `sqlite` as the argument. */
 
 function openStore(): Promise<Store> | Store {
   if (process.argv[2] === 'memory') return createMemoryStore({ clock: systemClock, random: systemRandom });
@@ -27,7 +27,7 @@ const gateway = createGateway({
   agents: demoAgents,
   store: await openStore(),
   tokens: [{ token: TOKEN }],
-  push: true,
+  push: { enabled: true, channels: { '*': { presence: false } } },
   limits: NO_LIMITS,
 });
 const { port } = await gateway.listen({ port: 0 });

@@ -8,12 +8,17 @@ interface FromClient {
   join(frame: unknown, answer: (joined: object) => void): void;
   subscribe(channel: string, answer: (ok: boolean) => void): void;
   publish(data: unknown): void;
+  publishTo(channel: string, data: unknown): void;
   ping(answer: () => void): void;
 }
 
 interface FromServer {
   message(data: unknown): void;
+  acked(data: unknown, answer: () => void): void;
 }
+
+/** How long acks may take, in ms. */
+const ACK_MS = 30_000;
 
 const server = createServer();
 const io = new Server<FromClient, FromServer>(server, {
@@ -32,6 +37,11 @@ io.on('connection', (socket) => {
   });
   socket.on('publish', (data) => {
     socket.to('news').emit('message', data);
+  });
+  socket.on('publishTo', (channel, data) => {
+    io.to(channel)
+      .timeout(ACK_MS)
+      .emit('acked', data, () => {});
   });
   socket.on('ping', (answer) => answer());
 });

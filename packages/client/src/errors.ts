@@ -70,6 +70,11 @@ export class ConnectionError extends Error {
   override readonly name = 'ConnectionError';
 }
 
+/** What was waited for did not come in time. */
+export class TimeoutError extends Error {
+  override readonly name = 'TimeoutError';
+}
+
 const CLASSES: Readonly<Record<string, typeof GatewayError | null>> = {
   __proto__: null,
   version_unsupported: VersionUnsupportedError,
@@ -84,6 +89,13 @@ export function errorOf(frame: Frame): GatewayError {
   const code = typeof frame.code === 'string' ? frame.code : 'internal';
   const message = typeof frame.message === 'string' ? frame.message : code;
   return new (CLASSES[code] ?? GatewayError)(code, message, frame);
+}
+
+/** The error of an end. Servers name the code of their error table when they close. */
+export function endOf(reason: string | Error): Error {
+  if (typeof reason !== 'string') return reason;
+  if (!/^[a-z_]+$/.test(reason)) return new ConnectionError(reason);
+  return errorOf({ code: reason, message: `The connection was closed (${reason}).` });
 }
 
 export function answerOf({ approval_id, approved, note, by }: Frame): ApprovalAnswer {

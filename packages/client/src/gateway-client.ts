@@ -8,14 +8,16 @@ import type {
 } from '@continuo/protocol';
 import { checkOption } from './check-option.ts';
 import { type Connection, type ConnectionStatus, createConnection } from './connection/connection.ts';
+import { createLobby, type Lobby } from './connection/lobby.ts';
+import { createOutbox, type Outbox } from './connection/outbox.ts';
 import { type Platform, systemPlatform } from './connection/platform.ts';
 import { ruleOfCode } from './connection/retry.ts';
 import { createTokens, type Reason } from './connection/tokens.ts';
-import { type ApprovalAnswer, answerOf, ConnectionError, errorOf } from './errors.ts';
+import { type ApprovalAnswer, answerOf, ConnectionError, endOf, errorOf } from './errors.ts';
 import { type Audience, type ClientEvent, createAudience, type EventOf } from './gateway/audience.ts';
-import { createOutbox, type Outbox } from './gateway/outbox.ts';
 import { createSession, isSound, type Session, type SessionPosition } from './gateway/session.ts';
 import { type GatewayClientOptions, termsOf } from './options.ts';
+import { report } from './reporter.ts';
 
 /** A message of exactly this text ends the turn under way. */
 const STOP = '/stop';
@@ -39,14 +41,12 @@ export class GatewayClient {
   readonly #audience: Audience;
   readonly #outbox: Outbox;
   readonly #session: Session;
-  /** The calls of `connect()` that wait. */
-  readonly #waiting = new Set<{ readonly resolve: () => void; readonly reject: (error: unknown) => void }>();
-  /** Why it is over, until somebody connects anew; `null` once it was connected. */
-  #end: Error | null | undefined;
+  readonly #lobby: Lobby;
 
   constructor(options: GatewayClientOptions) {
     const terms = termsOf(options);
     const { agentId, clientId, WebSocket, platform } = options;
+    checkOption('agentId', agentId, 'string');
     ({
       onGap: this.onGap,
       onStateChange: this.onStateChange,
@@ -75,7 +75,7 @@ export class GatewayClient {
     });
     this.#outbox = createOutbox({
       send: (text) => this.#connection.send(text),
-      maxBytes: () => this.#session.view.policy?.max_payload ?? Number.MAX_VALUE,
+      maxBytes: () => this.#session.view.policy?.max_payload,
     });
     this.#connection = createConnection({
       url: options.url.replace(/^http/i, 'ws'),
@@ -93,6 +93,7 @@ export class GatewayClient {
       onEnd: (reason) => this.#onEnd(reason),
       onProblem: (error) => this.#report(error),
     });
+    this.#lobby = createLobby(this.#connection, () => this.disconnect());
   }
 
   get state(): ConnectionStatus {
@@ -145,22 +146,7 @@ export class GatewayClient {
    * its own call; the connection too where no other call waits for it and it was not there before.
    */
   connect({ signal = this.#signal }: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
-    if (signal?.aborted) return Promise.reject(signal.reason);
-    if (this.#connection.status === 'connected') return Promise.resolve();
-    const call = Promise.withResolvers<void>();
-    const stop = (): void => {
-      call.reject(signal?.reason);
-      this.#waiting.delete(call);
-      // One that was connected belongs to more than the calls that wait.
-      if (!this.#waiting.size && this.#end === undefined) this.disconnect();
-    };
-    const settled = (): void => signal?.removeEventListener('abort', stop);
-    signal?.addEventListener('abort', stop);
-    call.promise.then(settled, settled); // whoever called has the promise; after that, onEnd tells the readers
-    this.#waiting.add(call);
-    this.#end &&= undefined;
-    this.#connection.connect();
-    return call.promise;
+    return this.#lobby.enter(signal);
   }
 
   /** Connects to a session where another client left it: the first event is the one after its cursor. */
@@ -248,7 +234,7 @@ export class GatewayClient {
   }
 
   #request(frame: object, repeatable: boolean, id = this.#platform.id()): ReturnType<Outbox['add']> {
-    return this.#end ? Promise.reject(this.#end) : this.#outbox.add({ id, frame, repeatable });
+    return this.#lobby.end ? Promise.reject(this.#lobby.end) : this.#outbox.add({ id, frame, repeatable });
   }
 
   #onFrame(frame: GatewayServerFrame): void {
@@ -265,21 +251,12 @@ export class GatewayClient {
     if (!isGreeting) return;
     this.#connection.greeted();
     this.#session.greeted();
-    this.#settle(null);
-  }
-
-  /** What became of connecting. */
-  #settle(end: Error | null): void {
-    this.#end = end;
-    for (const { resolve, reject } of this.#waiting)
-      if (end) reject(end);
-      else resolve();
-    this.#waiting.clear();
+    this.#lobby.settle(null);
   }
 
   #onEnd(reason: Reason | null): void {
     const error = endOf(reason ?? 'disconnect() was called.');
-    this.#settle(error);
+    this.#lobby.settle(error);
     this.#outbox.end(error);
     this.#audience.end(reason === null ? undefined : error);
   }
@@ -293,18 +270,6 @@ export class GatewayClient {
   }
 
   #report(error: unknown): void {
-    const { onError = console.error } = this;
-    try {
-      onError(error);
-    } catch (thrown) {
-      console.error(thrown);
-    }
+    report(error, this.onError);
   }
-}
-
-/** Servers name the code of their error table when they close. */
-function endOf(reason: Reason): Error {
-  if (typeof reason !== 'string') return reason;
-  if (!/^[a-z_]+$/.test(reason)) return new ConnectionError(reason);
-  return errorOf({ code: reason, message: `The connection was closed (${reason}).` });
 }

@@ -9,6 +9,7 @@ export {
   ConnectionError,
   GatewayError,
   InvalidHelloError,
+  TimeoutError,
   TooLargeError,
   UnauthorizedError,
   VersionUnsupportedError,
@@ -17,3 +18,13 @@ export type { ClientEvent, EventOf, ResetEvent } from './gateway/audience.ts';
 export type { SessionPosition } from './gateway/session.ts';
 export { GatewayClient } from './gateway-client.ts';
 export type { GatewayClientOptions } from './options.ts';
+export type { PushEvents } from './push/events.ts';
+export type { MessageHandler, PushMessage } from './push/message.ts';
+export type { PushClientOptions } from './push/options.ts';
+export type { SubscribeOptions } from './push/subscriptions.ts';
+export { type Published, type PushAnswers, PushClient } from './push-client.ts';
+export type { HttpTransportOptions } from './transports/http.ts';
+export { PollingTransport } from './transports/polling.ts';
+export { SseTransport } from './transports/sse.ts';
+export { CloseError, type PushFrame, type PushTransport } from './transports/transport.ts';
+export { WebSocketTransport, type WebSocketTransportOptions } from './transports/websocket.ts';

@@ -37,17 +37,19 @@ export interface GatewayClientOptions {
   readonly platform?: Partial<Platform>;
 }
 
-/** Throws a sentence that names the option that cannot be. */
+/** What the options of every client say about its connection. Throws a sentence that names the option that cannot be. */
 export function termsOf({
   url,
-  agentId,
   reconnect = true,
   backoff,
-  maxReconnectAttempts,
-}: GatewayClientOptions): ConnectionTerms {
-  const maxAttempts = maxReconnectAttempts ?? Number.MAX_VALUE;
+  maxReconnectAttempts: maxAttempts = Number.MAX_VALUE,
+}: {
+  readonly url: string;
+  readonly reconnect?: boolean | undefined;
+  readonly backoff?: Partial<Backoff> | undefined;
+  readonly maxReconnectAttempts?: number | undefined;
+}): ConnectionTerms {
   checkOption('url', url, 'string');
-  checkOption('agentId', agentId, 'string');
   checkOption('maxReconnectAttempts', maxAttempts, 'number', maxAttempts >= 0);
   return {
     backoff: checkBackoff({ ...BACKOFF, ...backoff }),

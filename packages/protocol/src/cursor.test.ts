@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { decodeVectorCursor, encodeVectorCursor, type VectorCursor } from './cursor.ts';
+import { decodeVectorCursor, encodeVectorCursor, mergeVectorCursors, type VectorCursor } from './cursor.ts';
 
 const PINNED = { seed: 20_251_120, numRuns: 500 };
 
@@ -94,6 +94,18 @@ describe('a vector cursor', () => {
         if (cursor) expect(decodeVectorCursor(encodeVectorCursor(cursor))).toEqual(cursor);
       }),
       { ...PINNED, numRuns: 5_000 },
+    );
+  });
+});
+
+describe('two cursors', () => {
+  it('L-13 merge to the positions of both, the newer ones where they name the same log', () => {
+    fc.assert(
+      fc.property(cursors, cursors, (held, newer) => {
+        const merged = mergeVectorCursors(encodeVectorCursor(held), encodeVectorCursor(newer));
+        expect(decodeVectorCursor(merged)).toEqual(new Map([...held, ...newer]));
+      }),
+      PINNED,
     );
   });
 });

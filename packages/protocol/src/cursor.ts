@@ -71,3 +71,13 @@ export function decodeVectorCursor(text: string): VectorCursor | null {
   }
   return cursor;
 }
+
+/** The positions of two encoded cursors; where both name a log, that of `newer`. What neither end needs to read stays text. */
+export function mergeVectorCursors(held: string, newer: string): string {
+  const merged = new Map<string, string>();
+  for (const part of `${held};${newer}`.split(';')) {
+    const [log = ''] = part.split(',');
+    if (log) merged.set(log, part);
+  }
+  return [...merged.values()].join(';');
+}

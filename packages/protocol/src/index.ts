@@ -5,6 +5,7 @@ export {
   decodeVectorCursor,
   encodeVectorCursor,
   lossOf,
+  mergeVectorCursors,
   type Position,
   type Reset,
   type ResetReason,

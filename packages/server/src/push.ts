@@ -179,9 +179,7 @@ export function createPush(options: CreatePushOptions): Push {
     authenticate,
     openStream,
     clock,
-    polling: polling.enabled,
-    longPollTimeoutMs: polling.longPollTimeoutMs,
-    maxBatchSize: polling.maxBatchSize,
+    polling,
     onError: tally.error,
   });
 

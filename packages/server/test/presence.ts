@@ -79,6 +79,20 @@ export function createPresenceWorld(seed = 1): PresenceWorld {
   };
 }
 
+/** Lets time go on until a promise is settled, at most a minute. */
+async function inTime<T>({ clock }: PresenceWorld, promise: Promise<T>): Promise<T> {
+  let isOver = false;
+  const over = (): void => {
+    isOver = true;
+  };
+  promise.then(over, over);
+  await clock.settle();
+  const until = clock.now() + 60_000;
+  while (!isOver && clock.now() < until) await clock.step(until);
+  if (!isOver) throw new Error('nothing came of it in a minute');
+  return promise;
+}
+
 /** What a client of presence knows: the list it got, and every change after it. */
 export interface Watcher {
   readonly peer: ScriptedPeer;
@@ -96,7 +110,7 @@ interface Change {
 
 /** Subscribes as door 2 does: watches, then asks for the list. */
 export async function watchAs(
-  { clock }: PresenceWorld,
+  world: PresenceWorld,
   { members }: PresenceServer,
   { channel, clientId, batch = true }: { channel: string; clientId: string; batch?: boolean },
 ): Promise<Watcher> {
@@ -111,7 +125,7 @@ export async function watchAs(
     if (type === 'presence_leave') known.delete(data.client_id);
     else known.set(data.client_id, data.status);
   }
-  const peer = createScriptedPeer(clock, {
+  const peer = createScriptedPeer(world.clock, {
     id: clientId,
     onText(text) {
       const frame = JSON.parse(text);
@@ -126,11 +140,8 @@ export async function watchAs(
     withoutSource: sourceOf('u', clientId),
     onReset: list,
   });
-  await clock.settle();
-  const feed = await watching;
-  const listing = list();
-  await clock.settle();
-  await listing;
+  const feed = await inTime(world, watching);
+  await inTime(world, list());
   return {
     peer,
     known: () => [...known].map(([name, status]) => `${name} ${status}`).sort(),
@@ -145,13 +156,11 @@ export async function watchAs(
 
 /** Names with their status, in order, as a server lists them now. */
 export async function listed(
-  { clock }: PresenceWorld,
+  world: PresenceWorld,
   { members }: PresenceServer,
   channel: string | null,
 ): Promise<readonly string[]> {
-  const listing = members.list(channel, ALL);
-  await clock.settle();
-  const { members: there, total } = await listing;
+  const { members: there, total } = await inTime(world, members.list(channel, ALL));
   expect(total).toBe(there.length);
   return there.map(({ client_id, status }) => `${client_id} ${status}`).sort();
 }

@@ -295,7 +295,7 @@ describe('a URL that cannot be dialed', () => {
   it('is the end at once, with the reason', () => {
     const { connection, said } = setUp({ dial });
     connection.connect();
-    expect(said).toContainEqual({ ended: 'no such scheme' });
+    expect(said).toContainEqual({ ended: 'SyntaxError: no such scheme' });
     expect(connection.status).toBe('disconnected');
   });
 

@@ -117,7 +117,7 @@ export function createConnection(options: ConnectionOptions): Connection {
       },
       (error: unknown) => {
         options.onProblem(error);
-        closed(generation, `No token: ${String(error)}`, 'after');
+        closed(generation, `No token: ${error}`, 'after');
       },
     );
   }
@@ -133,15 +133,15 @@ export function createConnection(options: ConnectionOptions): Connection {
         closed(generation, reason || `The connection was closed (${code}).`, ruleOfClose(code));
       };
     } catch (error) {
-      closed(generation, error instanceof Error ? error.message : String(error), 'never');
+      closed(generation, String(error), 'never');
     }
   }
 
   /** The rule of the server's error table says whether to come back, and the server's hint when. */
   function closed(generation: number, reason: Reason, rule: RetryRule): void {
     if (generation !== state.generation) return;
-    let when = rule;
-    if (rule === 'with-new-token') when = tokens.refused(reason) ? 'now' : 'never';
+    const isRefused = rule === 'with-new-token';
+    const when = isRefused ? (tokens.refused(reason) ? 'now' : 'never') : rule;
     // At once, but not over and over.
     const afterMs = when === 'now' && 'attempt' in state && !state.attempt ? 0 : undefined;
     input({ type: 'closed', generation, reason, final: when === 'never', afterMs: hintMs ?? afterMs });

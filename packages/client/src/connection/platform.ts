@@ -43,7 +43,7 @@ export const systemPlatform: Platform = {
     const timer = setTimeout(run, ms);
     return () => clearTimeout(timer);
   },
-  random: () => Math.random(),
+  random: Math.random,
   id: () => crypto.randomUUID(),
   dial: (url) => new WebSocket(url),
   onWake(run) {

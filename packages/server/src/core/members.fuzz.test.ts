@@ -52,11 +52,7 @@ async function play(seed: number, { clients, steps }: { clients: number; steps: 
   async function join({ clientId, server, presence, watchers }: Connection, channel: string): Promise<void> {
     presence.join(channel);
     if (watchers.has(channel)) return;
-    const watching = watchAs(world, server, { channel, clientId, batch: random.chance(0.5) });
-    watching.catch(() => {});
-    while (slow && random.chance(0.5)) await clock.step(clock.now() + 50);
-    await clock.advance(200);
-    watchers.set(channel, await watching);
+    watchers.set(channel, await watchAs(world, server, { channel, clientId, batch: random.chance(0.5) }));
   }
 
   function go(connection: Connection): void {

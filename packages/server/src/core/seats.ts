@@ -163,7 +163,7 @@ export function createSeats({ clock, lobby, me, tell }: SeatsOptions): Seats {
         sitting.channels.set(channel, clock.now());
         const mine = sit();
         mine.left.delete(channel);
-        if (isNew || polling) void touch(mine);
+        if (isNew) void touch(mine);
       },
       leave(channel) {
         if (isOver) return;

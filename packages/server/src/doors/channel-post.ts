@@ -1,7 +1,6 @@
 import { ChannelName, ChannelPost } from '@continuo/protocol';
 import { Hono } from 'hono';
 import type { Authenticate } from '../auth/authenticate.ts';
-import { demand } from '../core/access.ts';
 import type { Channels } from '../core/channels.ts';
 import { credentialOf, parseBody, readBody } from './http.ts';
 
@@ -19,8 +18,8 @@ export function createChannelPost({
     const principal = await authenticate(credentialOf(c));
     const channel = parseBody(ChannelName, c.req.param('name'), 'bad_request');
     const { data, event_id } = parseBody(ChannelPost, await readBody(c), 'bad_request');
-    demand(principal, 'publish', 'channels', channel);
-    const { eventId, sequence } = await channels.publish(channel, { data, eventId: event_id });
+    const asker = { principal, clientId: null, source: undefined };
+    const { eventId, sequence } = await channels.accept(asker, channel, { data, eventId: event_id });
     return c.json({ event_id: eventId, sequence });
   });
   return routes;

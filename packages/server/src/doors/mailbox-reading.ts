@@ -133,7 +133,7 @@ export async function openReading(options: ReadingOptions, deps: ReadingDeps): P
   try {
     const moved = (): void => onSent(0, true);
     const to = { peer, after: positions.get(presenceKey), onMoved: moved, onReset: moved, onLive: onLooked };
-    watch = (await options.arrive?.(channel, to)) ?? null;
+    watch = subscription.presence ? ((await options.arrive?.(channel, to)) ?? null) : null;
   } catch (error) {
     await leave();
     throw error;

@@ -1,25 +1,18 @@
 import type { PollIdentity, PollTokens } from '../auth/poll-token.ts';
-import { demand, type Principal } from '../core/access.ts';
-import type { Channels } from '../core/channels.ts';
+import type { Principal } from '../core/access.ts';
+import type { Admission, Asker, Channels, SubscribeWish } from '../core/channels.ts';
 import type { Consumers } from '../core/consumers.ts';
 import type { Feed } from '../core/feed.ts';
 import type { Members } from '../core/members.ts';
 import { keyOf, logOf } from '../core/names.ts';
 import type { Presence } from '../core/seats.ts';
 import type { Clock, Random, Records } from '../ports.ts';
+import { sourceOf } from './dialects.ts';
 import type { ArriveOptions } from './mailbox-reading.ts';
 import { createPollers, keyOfPoller, type PollSubscription } from './pollers.ts';
 import { watchPresence } from './presence-rows.ts';
 
 /** Clients of door 2 without a socket: who they are, what they subscribe to, whether they are there. */
-
-export interface SubscribeWish {
-  readonly channel: string;
-  readonly since?: number | undefined;
-  readonly epoch?: string | undefined;
-  readonly delivery?: boolean | undefined;
-  readonly echo?: boolean | undefined;
-}
 
 export interface PollClientsOptions {
   readonly channels: Channels;
@@ -41,17 +34,22 @@ export interface PollClients {
   /** In the order in which it subscribed. Throws `unauthorized` where it is registered no longer. */
   subscriptions(identity: PollIdentity): Promise<readonly PollSubscription[]>;
   /** Nothing published after it resolves is missed. */
-  subscribe(identity: PollIdentity, wish: SubscribeWish): Promise<void>;
+  subscribe(identity: PollIdentity, channel: string, wish: SubscribeWish): Promise<void>;
   /** False: it was not subscribed. */
   unsubscribe(identity: PollIdentity, channel: string): Promise<boolean>;
   /** Its token is worth nothing from here on. Its consumers stay. */
   deregister(identity: PollIdentity): Promise<void>;
   /** A subscription, once it is allowed, of a client that keeps none: it begins at the head. */
-  visit(principal: Principal, channel: string): Promise<PollSubscription>;
+  visit(client: Pick<PollIdentity, 'principal' | 'clientId'>, channel: string): Promise<PollSubscription>;
   /** How the others see it; `null` where presence is off. */
   presenceOf(identity: PollIdentity): Presence | null;
   /** It is on a channel: tells it who else comes and goes. */
   arrive(identity: PollIdentity, channel: string, to: ArriveOptions): Promise<Feed | null>;
+}
+
+/** Who asks for something, when it is a client. */
+export function askerOf({ principal, clientId }: Pick<PollIdentity, 'principal' | 'clientId'>): Asker {
+  return { principal, clientId, source: sourceOf(principal.user, clientId) };
 }
 
 export function createPollClients(options: PollClientsOptions): PollClients {
@@ -61,13 +59,18 @@ export function createPollClients(options: PollClientsOptions): PollClients {
   const presenceOf: PollClients['presenceOf'] = ({ principal, clientId }) =>
     members?.enter({ user: principal.user, clientId, kind: 'polling' }) ?? null;
 
-  async function admit(principal: Principal, { channel }: SubscribeWish): Promise<void> {
-    demand(principal, 'read', 'channels', channel);
-  }
+  const admit = (
+    { principal, clientId }: Pick<PollIdentity, 'principal' | 'clientId'>,
+    channel: string,
+    wish: SubscribeWish,
+  ): Promise<Admission> => channels.admit(askerOf({ principal, clientId }), channel, wish);
 
   /** Makes the consumer, so that nothing published between the subscription and the first poll is missed. */
-  async function begin({ principal, clientId }: PollIdentity, wish: SubscribeWish): Promise<void> {
-    const { channel, since, epoch } = wish;
+  async function begin(
+    { principal, clientId }: PollIdentity,
+    channel: string,
+    { since, epoch }: Admission,
+  ): Promise<void> {
     const key = keyOf.consumer(principal.user, clientId, channel);
     if (await records.get(key)) return;
     const head = await channels.open(channel);
@@ -77,11 +80,10 @@ export function createPollClients(options: PollClientsOptions): PollClients {
   }
 
   /** Without a consumer, the subscription is what knows where to begin. */
-  async function startOf({
-    channel,
-    since,
-    epoch,
-  }: SubscribeWish): Promise<{ since: number; epoch: string }> {
+  async function startOf(
+    channel: string,
+    { since, epoch }: Admission,
+  ): Promise<{ since: number; epoch: string }> {
     const head = await channels.open(channel);
     return { since: since ?? head.offset, epoch: (since === undefined ? undefined : epoch) ?? head.epoch };
   }
@@ -98,25 +100,22 @@ export function createPollClients(options: PollClientsOptions): PollClients {
       return identity;
     },
 
-    async subscriptions(identity) {
-      const subscribed = await pollers.subscriptions(identity);
-      presenceOf(identity)?.seen();
-      return subscribed;
-    },
+    subscriptions: pollers.subscriptions,
 
-    async subscribe(identity, wish) {
-      const { channel, delivery = true, echo = false } = wish;
-      await admit(identity.principal, wish);
-      const known = (await pollers.subscriptions(identity)).find((each) => each.channel === channel);
-      const isSame = known?.delivery === delivery && known.echo === echo;
-      if (delivery) await begin(identity, wish);
+    async subscribe(identity, channel, wish) {
+      const admitted = await admit(identity, channel, wish);
+      const { delivery, echo, presence } = admitted;
+      const subscribed = await pollers.subscriptions(identity);
+      const known = subscribed.find((each) => each.channel === channel);
+      const isSame = known?.delivery === delivery && known.echo === echo && known.presence === presence;
+      if (delivery) await begin(identity, channel, admitted);
       // Once more without a position: nothing moves.
-      if (!isSame || (!delivery && wish.since !== undefined)) {
-        const start = delivery ? {} : await startOf(wish);
-        await pollers.subscribe(identity, { channel, delivery, echo, ...start });
+      if (!isSame || (!delivery && admitted.since !== undefined)) {
+        const start = delivery ? {} : await startOf(channel, admitted);
+        await pollers.subscribe(identity, { channel, delivery, echo, presence, ...start });
         onChanged(keyOfPoller(identity));
       }
-      presenceOf(identity)?.join(channel);
+      if (presence) presenceOf(identity)?.join(channel);
     },
 
     async unsubscribe(identity, channel) {
@@ -132,9 +131,10 @@ export function createPollClients(options: PollClientsOptions): PollClients {
       presenceOf(identity)?.close();
     },
 
-    async visit(principal, channel) {
-      await admit(principal, { channel });
-      return { channel, delivery: false, echo: true, ...(await startOf({ channel })) };
+    async visit({ principal, clientId }, channel) {
+      const admitted = await admit({ principal, clientId }, channel, { delivery: false, echo: true });
+      const start = await startOf(channel, admitted);
+      return { channel, delivery: false, echo: true, presence: false, ...start };
     },
 
     presenceOf,

@@ -16,7 +16,6 @@ import {
 import { type Context, Hono } from 'hono';
 import type { Authenticate } from '../auth/authenticate.ts';
 import type { PollIdentity, PollTokens } from '../auth/poll-token.ts';
-import { demand } from '../core/access.ts';
 import type { Channels } from '../core/channels.ts';
 import type { Consumers } from '../core/consumers.ts';
 import type { Feeds } from '../core/feed.ts';
@@ -24,10 +23,9 @@ import type { Members } from '../core/members.ts';
 import { keyOf, logOf } from '../core/names.ts';
 import type { Clock, OpenStream, Peer, Random, Records, Report, Wire } from '../ports.ts';
 import { createChannelPost } from './channel-post.ts';
-import { sourceOf } from './dialects.ts';
 import { credentialOf, parseBody, positionsOf, readBody, statusOf } from './http.ts';
 import { createMailboxes } from './mailbox.ts';
-import { createPollClients } from './poll-clients.ts';
+import { askerOf, createPollClients } from './poll-clients.ts';
 import { keyOfPoller } from './pollers.ts';
 import { listPresence, membersOf } from './presence-rows.ts';
 import { createPushStreams } from './push-sse.ts';
@@ -52,16 +50,20 @@ export interface PollDoorOptions {
   readonly random: Random;
   readonly report: Report;
   readonly enabled: boolean;
-  /** Whether clients without a socket are served: by polls, and by streams. Default true. */
-  readonly polling?: boolean;
-  /** How long a poll may wait, in ms. Default 30,000. */
-  readonly longPollTimeoutMs?: number;
-  /** Messages of one answer. Default 100. */
-  readonly maxBatchSize?: number;
+  readonly polling: PollingTerms;
   /** `null` where presence is off. */
   readonly members: Members | null;
   /** Called for every error that a client is told. */
   readonly onError?: (code: ErrorCode) => void;
+}
+
+/** For clients without a socket: polls, and streams. */
+export interface PollingTerms {
+  readonly enabled: boolean;
+  /** How long a poll may wait, in ms. */
+  readonly longPollTimeoutMs: number;
+  /** Messages of one answer. */
+  readonly maxBatchSize: number;
 }
 
 export interface PollDoor {
@@ -96,18 +98,9 @@ function batchOf(frames: readonly Uint8Array[], cursor: VectorCursor): string {
 }
 
 export function createPollDoor(options: PollDoorOptions): PollDoor {
-  const {
-    channels,
-    consumers,
-    tokens,
-    authenticate,
-    clock,
-    random,
-    report,
-    enabled,
-    polling = true,
-  } = options;
-  const { longPollTimeoutMs = 30_000, maxBatchSize = 100, members } = options;
+  const { channels, consumers, tokens, authenticate, clock, random, report, enabled, polling, members } =
+    options;
+  const { longPollTimeoutMs, maxBatchSize } = polling;
   const mailboxes = createMailboxes(options);
   const clients = createPollClients({ ...options, onChanged: mailboxes.look });
   const push = new Hono();
@@ -180,7 +173,8 @@ export function createPollDoor(options: PollDoorOptions): PollDoor {
   }
 
   push.use(async (_c, next) => {
-    if (!enabled || !polling) throw new WireError('push_disabled', enabled ? POLLING_DISABLED : DISABLED);
+    if (!enabled || !polling.enabled)
+      throw new WireError('push_disabled', enabled ? POLLING_DISABLED : DISABLED);
     await next();
   });
 
@@ -223,9 +217,9 @@ export function createPollDoor(options: PollDoorOptions): PollDoor {
   push.post('/poll/nack', (c) => settle(c, consumers.nack));
 
   push.post('/poll/subscribe', async (c) => {
-    const { poll_token, ...wish } = parseBody(PollSubscribe, await readBody(c), 'bad_request');
-    await clients.subscribe(await clients.identify(poll_token), wish);
-    return c.json({ ok: true, channel: wish.channel });
+    const { poll_token, channel, ...wish } = parseBody(PollSubscribe, await readBody(c), 'bad_request');
+    await clients.subscribe(await clients.identify(poll_token), channel, wish);
+    return c.json({ ok: true, channel });
   });
 
   push.post('/poll/unsubscribe', async (c) => {
@@ -236,10 +230,8 @@ export function createPollDoor(options: PollDoorOptions): PollDoor {
 
   push.post('/poll/publish', async (c) => {
     const { poll_token, channel, data, event_id } = parseBody(PollPublish, await readBody(c), 'bad_request');
-    const { principal, clientId } = await clients.identify(poll_token);
-    demand(principal, 'publish', 'channels', channel);
-    const source = sourceOf(principal.user, clientId);
-    const { sequence } = await channels.publish(channel, { data, source, eventId: event_id });
+    const asker = askerOf(await clients.identify(poll_token));
+    const { sequence } = await channels.accept(asker, channel, { data, eventId: event_id });
     return c.json({ ok: true, sequence });
   });
 

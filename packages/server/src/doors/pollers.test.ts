@@ -7,7 +7,7 @@ import { createMemoryStore } from '../stores/memory.ts';
 import { createPollers, type Pollers } from './pollers.ts';
 
 const HOUR = 3_600_000;
-const NEWS = { channel: 'news', delivery: true, echo: false };
+const NEWS = { channel: 'news', delivery: true, echo: false, presence: true };
 
 interface World {
   readonly clock: FakeClock;

@@ -16,6 +16,8 @@ export interface PollSubscription {
   /** At least once with acks, or at most once. */
   readonly delivery: boolean;
   readonly echo: boolean;
+  /** Whether the others on the channel are told of it, and it of them. */
+  readonly presence: boolean;
   /** Without delivery: where it begins while no cursor says more. */
   readonly since?: number;
   readonly epoch?: string;

@@ -1,6 +1,6 @@
 import { PresenceBatchFrame, PresenceChangeFrame, PresenceListFrame } from '@continuo/protocol';
 import { describe, expect, it } from 'vitest';
-import { ALICE, BOB, openGateway, TWO_PEOPLE } from '../../test/gateway.ts';
+import { ALICE, type Answer, BOB, openGateway, type TestGateway, TWO_PEOPLE } from '../../test/gateway.ts';
 
 const subscribe = (channel: string): object => ({ type: 'channel.subscribe', channel });
 
@@ -80,6 +80,33 @@ describe('presence on a socket', () => {
     await ann.send(subscribe('b'));
     await ann.send({ type: 'presence.query', channel: null });
     expect(ann.last('presence.list').presence).toMatchObject([{ client_id: 'bob', channels: ['b'] }]);
+  });
+
+  it('P-24 a poller is there from its subscribe on, on whatever server it asks, until it deregisters', async () => {
+    const here = openGateway();
+    const there = openGateway({ beside: here });
+    const asked = await here.post('/api/push/poll/register', { client_id: 'ann' });
+    const { poll_token } = asked.body as { poll_token: string };
+    const ask = (world: TestGateway, what: string, body: object = {}): Promise<Answer> =>
+      world.post(`/api/push/poll/${what}`, { poll_token, ...body });
+    await ask(here, 'subscribe', { channel: 'a' });
+    const bob = await there.client('bob');
+    const known = async (): Promise<unknown> => {
+      await bob.send({ type: 'presence.query', channel: 'a' });
+      return bob.last('presence.list').presence.map(({ client_id, status }) => `${client_id} ${status}`);
+    };
+    expect(await known()).toEqual(['ann online']);
+    await ask(there, 'heartbeat', { status: 'busy' });
+    await here.clock.advance(40_000);
+    await ask(there, 'messages', { timeout: 0 });
+    await here.clock.advance(40_000);
+    expect(await known()).toEqual(['ann busy']);
+    const large = await ask(there, 'heartbeat', { metadata: { text: 'x'.repeat(5_000) } });
+    expect(large.body).toMatchObject({ error: { code: 'too_large' } });
+    const { body } = await here.get(`/api/push/poll/presence?poll_token=${poll_token}&channel=a`);
+    expect(body).toMatchObject({ presence: [{ client_id: 'ann', status: 'busy' }] });
+    await ask(here, 'deregister');
+    expect(await known()).toEqual([]);
   });
 
   it('P-22, L-10 needs the right to read the channel, and shows no other one', async () => {

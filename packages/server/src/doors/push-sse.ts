@@ -56,14 +56,15 @@ export function createPushStreams(options: PushStreamsOptions): PushStreams {
         'bad_request',
         '"channel" is missing: say what to watch, or who you are by "client_id".',
       );
-    const subscriptions = await Promise.all(query.channel.map((name) => clients.visit(principal, name)));
     const clientId = `cli_${random.id()}`;
+    const visits = query.channel.map((name) => clients.visit({ principal, clientId }, name));
+    const subscriptions = await Promise.all(visits);
     return { key: clientId, principal, clientId, subscriptions: async () => subscriptions };
   }
 
   async function lasting(identity: PollIdentity, query: PushSseQuery): Promise<Viewer> {
     const delivery = query.delivery !== 'false';
-    for (const channel of query.channel) await clients.subscribe(identity, { channel, delivery });
+    for (const channel of query.channel) await clients.subscribe(identity, channel, { delivery });
     return {
       key: keyOfPoller(identity),
       principal: identity.principal,

@@ -1,8 +1,5 @@
 import { ConnectionError, errorOf } from '../errors.ts';
 
-/** Requests that may wait for their answer. */
-const OUTBOX = 1_000;
-
 /** A frame, by its fields. */
 type Frame = Readonly<Record<string, unknown>>;
 
@@ -26,16 +23,16 @@ interface Waiting {
 
 /**
  * Requests until their answer, in order. What the server may be told twice is sent again on every connection until it is
- * answered; the rest is sent once. Full at 1,000: the next is rejected.
+ * answered; the rest is sent once. Full at its limit: the next is rejected.
  */
 export interface Outbox {
   /** Resolves with the answer, rejects with its error. The same id again is the same request. Rejects what is no JSON. */
   add(request: Request): Promise<Frame>;
   /** Whether the frame was the answer to a request. */
   answer(frame: Frame): boolean;
-  /** Sends what waits: there is a new connection. */
+  /** Sends what waits and was not sent since the connection broke: there is a new one. */
   flush(): void;
-  /** The connection broke. */
+  /** The connection broke: what was sent must be sent again, or fails. */
   broke(): void;
   /** Rejects all. */
   end(error: Error): void;
@@ -43,19 +40,22 @@ export interface Outbox {
 
 export function createOutbox(options: {
   send(text: string): boolean;
-  /** Of a frame, in bytes. */
-  maxBytes(): number;
+  /** Of a frame, in bytes, where it is known. */
+  maxBytes(): number | undefined;
+  /** Requests that may wait. Default 1,000. */
+  readonly limit?: number;
 }): Outbox {
+  const { limit = 1_000 } = options;
   const all = new Map<string, Waiting>();
 
   function post(id: string, waiting: Waiting): void {
     const { text } = waiting;
     const maxBytes = options.maxBytes();
     const bytes = new TextEncoder().encode(text).length;
-    if (bytes > maxBytes) {
+    if (maxBytes !== undefined && bytes > maxBytes) {
       const message = `A frame has at most ${maxBytes} bytes, not ${bytes}.`;
       fail(id, errorOf({ code: 'too_large', message }));
-    } else waiting.sent = options.send(text) || waiting.sent;
+    } else waiting.sent = options.send(text);
   }
 
   function fail(id: string, error: Error): void {
@@ -67,7 +67,7 @@ export function createOutbox(options: {
     add({ id, frame, repeatable }) {
       const known = all.get(id);
       if (known) return known.promise;
-      if (all.size >= OUTBOX) return Promise.reject(new ConnectionError(`${OUTBOX} messages wait already.`));
+      if (all.size >= limit) return Promise.reject(new ConnectionError(`${limit} messages wait already.`));
       const text = JSON.stringify({ ...frame, request_id: id });
       const waiting = { text, repeatable, sent: false, ...Promise.withResolvers<Frame>() };
       all.set(id, waiting);
@@ -83,12 +83,14 @@ export function createOutbox(options: {
       return all.delete(id);
     },
     flush() {
-      for (const [id, waiting] of all) post(id, waiting);
+      for (const [id, waiting] of all) if (!waiting.sent) post(id, waiting);
     },
     broke() {
-      for (const [id, { sent, repeatable }] of all)
-        if (sent && !repeatable)
+      for (const [id, waiting] of all) {
+        if (waiting.sent && !waiting.repeatable)
           fail(id, new ConnectionError('The connection was closed before the answer.'));
+        waiting.sent = false;
+      }
     },
     end(error) {
       for (const id of all.keys()) fail(id, error);

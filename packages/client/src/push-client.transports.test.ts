@@ -1,0 +1,492 @@
+import { decodeVectorCursor, encodeVectorCursor } from '@continuo/protocol';
+import { describe, expect, it } from 'vitest';
+import { createServerEnd, outcome } from '../test/client.ts';
+import { agree, again, authenticated, message, setUpPush, settledBy } from '../test/push.ts';
+import { CloseError, type PushFrame, type PushTransport } from './transports/transport.ts';
+import { SseTransport } from './transports/sse.ts';
+import { WebSocketTransport } from './transports/websocket.ts';
+
+const REGISTERED = { client_id: 'c1', poll_token: 'p1' };
+const batch = (messages: readonly object[], cursor = 'k1') => ({ messages, poll_interval_hint: 0, cursor });
+
+describe('the fallback', () => {
+  it('polls at once where upgrades are refused', async () => {
+    const { client, last, poll, asked } = setUpPush({
+      url: 'wss://there:8765/deep/ws?token=t%2B1',
+    });
+    await poll();
+    expect(client.transportName).toBe('polling');
+    expect(last('register').path).toBe('https://there:8765/deep/api/push/poll/register');
+    expect(last('register').body).toEqual({ client_id: 'c1', auth_token: 't+1' });
+    expect(last('messages').body).toMatchObject({ poll_token: 'p1' });
+    expect(asked.filter(({ path }) => path.includes('/ws'))).toEqual([]);
+  });
+
+  it('polls after 2,500 ms where an upgrade is swallowed, and hangs the socket up after 10 s', async () => {
+    const { client, clock, last, of, server } = setUpPush();
+    const connected = client.connect();
+    await clock.advance(2_499);
+    expect(of('register')).toEqual([]);
+    await clock.advance(1);
+    await last('register').answer(REGISTERED);
+    await connected;
+    expect(client.transportName).toBe('polling');
+    expect(server().isClosed).toBe(false);
+    await clock.advance(7_500);
+    expect(server().isClosed).toBe(true);
+    expect(client.isConnected).toBe(true);
+  });
+
+  it('takes a socket that greets late, and none that greets after it was hung up', async () => {
+    const { client, clock, last, greet, of } = setUpPush();
+    const connected = client.connect();
+    await clock.advance(2_500);
+    await last('register').answer(REGISTERED);
+    await connected;
+    await clock.advance(3_000);
+    await greet();
+    expect(client.transportName).toBe('websocket');
+    expect(of('messages').every(({ isAborted }) => isAborted)).toBe(true);
+  });
+
+  it('is not taken where it is off', async () => {
+    const { client, clock, of, server, states } = setUpPush({ fallbackToPolling: false });
+    client.connect().catch(() => {});
+    server().drop();
+    await clock.settle();
+    expect(of('register')).toEqual([]);
+    expect(states.at(-1)).toBe('reconnecting');
+  });
+
+  it('is not taken when the gateway itself closed, with its reason', async () => {
+    const { client, clock, of, server } = setUpPush();
+    const connected = outcome(client.connect());
+    server().open();
+    server().socket.onclose?.({ code: 4403, reason: 'forbidden' });
+    await clock.settle();
+    expect(connected.settled).toMatchObject({ code: 'forbidden' });
+    expect(of('register')).toEqual([]);
+  });
+
+  it('that is refused is no end: polling may be off while the WebSocket is away', async () => {
+    const { client, clock, last, greet, refuseSockets } = setUpPush();
+    refuseSockets(1);
+    const connected = client.connect();
+    await clock.settle();
+    await last('register').refuse(403, 'push_disabled');
+    await clock.advance(1_000);
+    await greet();
+    await connected;
+    expect(client.transportName).toBe('websocket');
+  });
+
+  it('that refuses the token is the end', async () => {
+    const { client, clock, last, refuseSockets } = setUpPush({ authToken: 'old' });
+    refuseSockets(1);
+    const connected = outcome(client.connect());
+    await clock.settle();
+    await last('register').refuse(401, 'unauthorized');
+    expect(connected.settled).toMatchObject({ name: 'UnauthorizedError' });
+  });
+
+  it('that is down while a slow socket is tried waits for it', async () => {
+    const { client, clock, last, greet, ends } = setUpPush();
+    const connected = client.connect();
+    await clock.advance(2_500);
+    await last('register').answer('a page of a proxy', 502);
+    await clock.advance(1_000);
+    await greet();
+    await connected;
+    expect(ends).toHaveLength(1);
+    expect(client.transportName).toBe('websocket');
+  });
+
+  it('tries a WebSocket again every 60 s, and on every reconnect', async () => {
+    const { client, clock, ends, poll, refuseSockets, last, of } = setUpPush();
+    await poll();
+    refuseSockets(1);
+    await clock.advance(20_000);
+    await last('messages').answer(batch([]));
+    await clock.advance(20_000);
+    await last('messages').answer(batch([]));
+    expect(ends).toHaveLength(1);
+    await clock.advance(20_000);
+    expect(ends).toHaveLength(2);
+    expect(client.transportName).toBe('polling');
+    refuseSockets(1);
+    await last('messages').refuse(401, 'unauthorized');
+    await clock.advance(1_000);
+    expect(ends).toHaveLength(3);
+    expect(of('register')).toHaveLength(2);
+  });
+});
+
+describe('the return to a WebSocket', () => {
+  it('P-3 loses nothing, doubles nothing, and answers the publications under way', async () => {
+    const world = setUpPush();
+    const { client, clock, poll, last, of, greet, server } = world;
+    await poll();
+    const shown: unknown[] = [];
+    const subscribed = client.subscribe('news', ({ data }) => shown.push(data));
+    await clock.settle();
+    await last('subscribe').answer({ ok: true, channel: 'news' });
+    await subscribed;
+    await last('messages').answer(batch([message(1), message(2)]));
+    expect(shown).toEqual([1, 2]);
+    await clock.advance(59_000);
+    const published = client.publish('news', 'mine');
+    await clock.settle();
+    const parked = last('messages');
+    await clock.advance(60_000 - clock.now());
+    const socket = await greet();
+    expect(client.transportName).toBe('websocket');
+    expect(parked.isAborted).toBe(true);
+    expect(of('deregister')).toEqual([]);
+    const types = socket.sent.map(({ type }) => type);
+    expect(types).toEqual(['auth', 'presence.heartbeat', 'channel.subscribe', 'channel.publish', 'ping']);
+    expect(socket.got('channel.subscribe')).toMatchObject([{ channel: 'news', since: 2 }]);
+    agree(socket, { cursor: 0 });
+    socket.say(again(1), again(2), message(3), { type: 'pong' });
+    await clock.settle();
+    expect(shown).toEqual([1, 2, 3]);
+    expect(settledBy(socket)).toEqual(['e1', 'e2', 'e3']);
+    expect(of('deregister')).toMatchObject([{ body: { poll_token: 'p1' } }]);
+    const [sent] = socket.got('channel.publish');
+    expect(sent?.event_id).toBe(of('publish')[0]?.body.event_id);
+    socket.say({ ...sent, type: 'channel.published', delivered: 1, sequence: 4 });
+    expect(await published).toMatchObject({ sequence: 4 });
+    expect(server()).toBe(socket);
+    expect(world.states).toEqual(['connecting', 'connected']);
+  });
+
+  it('hears nothing of the poll any more', async () => {
+    const { client, clock, poll, last, greet } = setUpPush();
+    await poll();
+    const shown: unknown[] = [];
+    client.on('channel_message', ({ data }) => shown.push(data));
+    const parked = last('messages');
+    await clock.advance(60_000);
+    await greet();
+    await parked.answer(batch([message(1)]));
+    expect(shown).toEqual([]);
+  });
+
+  it('is no end when its own last poll took the channels away', async () => {
+    const { client, clock, poll, greet, ends, refuseSockets } = setUpPush();
+    await poll();
+    await clock.advance(60_000);
+    const socket = await greet();
+    refuseSockets(0);
+    socket.socket.onclose?.({ code: 4409, reason: 'taken_over' });
+    await clock.advance(1_000);
+    await greet();
+    expect(client.isConnected).toBe(true);
+    expect(ends).toHaveLength(3);
+    ends.at(-1)?.socket.onclose?.({ code: 4409, reason: 'taken_over' });
+    expect(client.state).toBe('disconnected');
+  });
+});
+
+describe('a client that moved to a WebSocket', () => {
+  it('P-10 ends when another takes over later than its last poll could', async () => {
+    const { client, clock, poll, greet } = setUpPush();
+    await poll();
+    await clock.advance(60_000);
+    const socket = await greet();
+    await clock.advance(10_000);
+    socket.socket.onclose?.({ code: 4409, reason: 'taken_over' });
+    expect(client.state).toBe('disconnected');
+  });
+});
+
+describe('polling', () => {
+  it('waits with the next poll for a subscription under way, which would end it', async () => {
+    const { client, clock, poll, last, of } = setUpPush();
+    await poll();
+    client.subscribe('news').catch(() => {});
+    await clock.settle();
+    await last('messages').answer(batch([]));
+    await clock.settle();
+    expect(of('messages')).toHaveLength(1);
+    await last('subscribe').answer({ ok: true, channel: 'news' });
+    await clock.settle();
+    expect(of('messages')).toHaveLength(2);
+  });
+
+  it('turns frames into requests, in order, and their answers into frames', async () => {
+    const { client, clock, poll, last, of } = setUpPush();
+    await poll();
+    const first = client.publish('news', 1);
+    const second = client.publish('news', 2);
+    await clock.settle();
+    expect(of('publish')).toHaveLength(1);
+    await last('publish').answer({ ok: true, sequence: 8 });
+    await last('publish').answer({ ok: true, sequence: 9 });
+    expect(await first).toMatchObject({ sequence: 8, delivered: 0 });
+    expect(await second).toMatchObject({ sequence: 9 });
+    expect(of('publish')[1]?.body).toMatchObject({ poll_token: 'p1', channel: 'news', data: 2 });
+    const presence = client.getPresence('news');
+    await clock.settle();
+    expect(Object.fromEntries(last('presence').query)).toEqual({ poll_token: 'p1', channel: 'news' });
+    await last('presence').answer({ presence: [{ client_id: 'c2' }] });
+    expect(await presence).toEqual([{ client_id: 'c2' }]);
+    const history = outcome(client.request({ type: 'channel.history', channel: 'news' }));
+    await clock.settle();
+    expect(history.settled).toMatchObject({ code: 'wrong_door' });
+  });
+
+  it('rejects a request with the error of the gateway', async () => {
+    const { client, clock, poll, last } = setUpPush();
+    await poll();
+    const subscribed = outcome(client.subscribe('secret'));
+    await clock.settle();
+    await last('subscribe').refuse(403, 'forbidden');
+    expect(subscribed.settled).toMatchObject({ code: 'forbidden' });
+    expect(client.isConnected).toBe(true);
+  });
+
+  it('P-13 asks again with the cursor of the last answer, and acks what was handled', async () => {
+    const { client, clock, poll, last, of } = setUpPush();
+    await poll();
+    client.on('channel_message', () => {});
+    await last('messages').answer(batch([message(1)], 'k7'));
+    await clock.settle();
+    expect(of('messages')).toHaveLength(2);
+    expect(last('messages').body).toMatchObject({ cursor: 'k7' });
+    expect(of('ack')).toMatchObject([{ body: { poll_token: 'p1', channel: 'news', event_id: 'e1' } }]);
+  });
+
+  it('P-14 asks again with the cursor it has when an answer is torn', async () => {
+    const { client, clock, poll, last, of } = setUpPush();
+    await poll();
+    const shown: unknown[] = [];
+    client.on('channel_message', ({ data }) => shown.push(data));
+    await last('messages').answer(batch([message(1)], 'k1'));
+    await last('messages').tear();
+    await clock.settle();
+    expect(of('messages')).toHaveLength(3);
+    expect(last('messages').body).toMatchObject({ cursor: 'k1' });
+    await last('messages').answer(batch([again(1), again(2)], 'k2'));
+    expect(shown).toEqual([1, 2]);
+    expect(client.isConnected).toBe(true);
+  });
+
+  it('that fails over and over is left, after pauses, to the back-off', async () => {
+    const { client, clock, poll, last, of, refuseSockets } = setUpPush();
+    await poll();
+    refuseSockets(9);
+    for (let failures = 0; client.isConnected && failures < 20; failures++) {
+      await last('messages').tear();
+      await clock.advance(500);
+    }
+    expect(of('messages')).toHaveLength(4);
+    expect(client.state).toBe('reconnecting');
+  });
+
+  it('P-12 registers anew, with back-off, when its token is not known any more', async () => {
+    const { client, clock, poll, last, of, refuseSockets } = setUpPush();
+    await poll();
+    for (let round = 0; round < 5; round++) {
+      refuseSockets(1);
+      await last('messages').refuse(401, 'unauthorized');
+      expect(client.isConnected).toBe(false);
+      await clock.advance(1_000 * 2 ** round);
+      await last('register').answer(REGISTERED);
+      expect(client.isConnected).toBe(true);
+      expect(of('register')).toHaveLength(round + 2);
+    }
+  });
+
+  it.each([
+    [401, 'unauthorized'],
+    [503, 'draining'],
+  ])('sends what was not answered again after %d %s', async (status, code) => {
+    const { client, clock, poll, last, of, refuseSockets } = setUpPush();
+    await poll();
+    const published = client.publish('news', 1);
+    await clock.settle();
+    refuseSockets(1);
+    await last('publish').refuse(status, code);
+    await clock.advance(1_000);
+    await last('register').answer({ ...REGISTERED, poll_token: 'p2' });
+    expect(last('publish').body).toEqual({ ...of('publish')[0]?.body, poll_token: 'p2' });
+    await last('publish').answer({ ok: true, sequence: 3 });
+    expect(await published).toMatchObject({ sequence: 3 });
+  });
+
+  it('does not spin where a gateway answers at once and empty', async () => {
+    const { clock, poll, last, of } = setUpPush();
+    await poll();
+    for (let round = 0; round < 100; round++) {
+      await last('messages').answer(batch([]));
+      await clock.advance(100);
+    }
+    expect(of('messages').length).toBeLessThan(20);
+  });
+
+  it('gives a poll up that was swallowed, and polls again', async () => {
+    const { clock, poll, last, of } = setUpPush();
+    await poll();
+    const swallowed = last('messages');
+    await clock.advance(36_000);
+    expect(swallowed.isAborted).toBe(true);
+    expect(of('messages')).toHaveLength(2);
+  });
+
+  it('P-12 deregisters on disconnect()', async () => {
+    const { client, clock, poll, last } = setUpPush();
+    await poll();
+    const parked = last('messages');
+    client.disconnect();
+    await clock.settle();
+    expect(parked.isAborted).toBe(true);
+    expect(last('deregister').body).toEqual({ poll_token: 'p1' });
+  });
+});
+
+describe('server-sent events', () => {
+  it('bring frames, and the stream goes on from the positions of all that came', async () => {
+    const world = setUpPush({ transport: () => new SseTransport({ url: 'ws://there:8765/ws', ...tools() }) });
+    const { client, clock, last, of } = world;
+    function tools() {
+      const timer = (ms: number, run: () => void) => clock.schedule(clock.now() + ms, run);
+      return { fetch: world.fetch, platform: { now: clock.now, timer } };
+    }
+    const connected = client.connect();
+    await clock.settle();
+    await last('register').answer(REGISTERED);
+    await connected;
+    expect(client.transportName).toBe('custom');
+    const shown: unknown[] = [];
+    client.on('channel_message', ({ data }) => shown.push(data));
+    const at = (log: string, offset: number) => encodeVectorCursor(new Map([[log, { epoch: 'e', offset }]]));
+    const stream = last('sse').stream();
+    await stream.write(
+      `: heartbeat\n\nid: ${at('a', 1)}\ndata: ${JSON.stringify(message(1))}\n\nid: ${at('b', 5)}\nda`,
+    );
+    await stream.write(
+      `ta: ${JSON.stringify(message(2))}\n\nid: ${at('a', 2)}\ndata: ${JSON.stringify(message(3))}\n\n`,
+    );
+    expect(shown).toEqual([1, 2, 3]);
+    await stream.end();
+    await clock.advance(0);
+    expect(of('sse')).toHaveLength(2);
+    const held = decodeVectorCursor(last('sse').query.get('cursor') ?? '');
+    expect(Object.fromEntries(held ?? [])).toEqual({
+      a: { epoch: 'e', offset: 2 },
+      b: { epoch: 'e', offset: 5 },
+    });
+    expect(last('sse').query.get('poll_token')).toBe('p1');
+  });
+});
+
+describe('a transport of five members', () => {
+  function createLoop() {
+    const sent: PushFrame[] = [];
+    let inbox: PushFrame[] = [];
+    let wake = (): void => {};
+    let failure: Error | null = null;
+    let connects = 0;
+    const transport: PushTransport = {
+      get isConnected() {
+        return connects > 0 && failure === null;
+      },
+      async connect() {
+        connects++;
+        failure = null;
+        inbox = [];
+      },
+      async disconnect() {
+        failure ??= new Error('left');
+        wake();
+      },
+      async send(frame) {
+        sent.push(frame);
+        if (frame.type === 'auth') say(authenticated);
+      },
+      async receive() {
+        while (inbox.length === 0) {
+          if (failure) throw failure;
+          await new Promise<void>((resolve) => {
+            wake = resolve;
+          });
+        }
+        return inbox.shift() ?? {};
+      },
+    };
+    function say(frame: PushFrame): void {
+      inbox.push(frame);
+      wake();
+    }
+    return {
+      transport,
+      sent,
+      say,
+      fail(error: Error) {
+        failure = error;
+        wake();
+      },
+      connects: () => connects,
+    };
+  }
+
+  it('gets the reconnect, the subscriptions and all the rest of the client', async () => {
+    const { transport, sent, say, fail, connects } = createLoop();
+    const { client, clock } = setUpPush({ transport, authToken: 't1' });
+    await client.connect();
+    const shown: unknown[] = [];
+    const subscribed = client.subscribe('news', ({ data }) => shown.push(data));
+    await clock.settle();
+    say({ type: 'channel.subscribed', channel: 'news', ok: true, request_id: sent.at(-1)?.request_id });
+    await subscribed;
+    say(message(1));
+    await clock.settle();
+    expect(shown).toEqual([1]);
+    expect(sent.at(-1)).toMatchObject({ type: 'message_ack', event_id: 'e1' });
+    fail(new Error('broken'));
+    await clock.settle();
+    expect(client.isConnected).toBe(false);
+    await clock.advance(1_000);
+    expect(client.isConnected).toBe(true);
+    expect(connects()).toBe(2);
+    expect(sent.filter(({ type }) => type === 'auth')).toHaveLength(2);
+    expect(sent.filter(({ type }) => type === 'channel.subscribe')[1]).toMatchObject({ since: 1 });
+    expect(client.transportName).toBe('custom');
+  });
+
+  it('ends for good with the code of a CloseError that says so', async () => {
+    const { transport, fail } = createLoop();
+    const { client, clock } = setUpPush({ transport });
+    await client.connect();
+    fail(new CloseError(4409, 'taken_over'));
+    await clock.advance(60_000);
+    expect(client.state).toBe('disconnected');
+    await expect(client.waitClosed()).rejects.toMatchObject({ code: 'taken_over' });
+  });
+
+  it('is what WebSocketTransport is', async () => {
+    const end = createServerEnd('');
+    const urls: string[] = [];
+    const dial = (url: string) => {
+      urls.push(url);
+      return end.socket;
+    };
+    const socket = new WebSocketTransport({ url: 'http://there/ws', platform: { dial } });
+    const connected = socket.connect();
+    end.open();
+    await connected;
+    expect(urls).toEqual(['ws://there/ws']);
+    expect(socket.isConnected).toBe(true);
+    await socket.send({ type: 'ping' });
+    expect(end.sent).toEqual([{ type: 'ping' }]);
+    end.say({ type: 'pong' }, { type: 'pong', n: 2 });
+    expect(await socket.receive()).toEqual({ type: 'pong' });
+    expect(await socket.receive()).toEqual({ type: 'pong', n: 2 });
+    const next = outcome(socket.receive());
+    end.drop(4409);
+    await new Promise(setImmediate);
+    expect(next.settled).toMatchObject({ name: 'CloseError', code: 4409 });
+    expect(socket.isConnected).toBe(false);
+    await expect(socket.send({ type: 'ping' })).rejects.toBeInstanceOf(CloseError);
+  });
+});
