@@ -157,7 +157,7 @@ export async function chaos(options: ChaosOptions): Promise<ChaosReport> {
     };
   } finally {
     over.abort();
-    await Promise.allSettled(consumers.map(({ client }) => client.disconnect()));
+    for (const { client } of consumers) client.disconnect();
     for (const proxy of proxies) await proxy.close();
     await server.kill();
     rmSync(folder, { recursive: true, force: true });

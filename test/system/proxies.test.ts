@@ -100,7 +100,7 @@ describe.concurrent('a client of channels behind a proxy', () => {
         expect(consumer.transports).toEqual(['polling', 'websocket']);
         expect(proxy.refused).toBeGreaterThan(upgrades === 'swallow' ? 0 : 1);
       } finally {
-        await consumer.client.disconnect();
+        consumer.client.disconnect();
         await proxy.close();
       }
     },
@@ -136,7 +136,7 @@ describe.concurrent('a client of channels behind a proxy', () => {
       await expectAll(consumer, flowing);
       expect(consumer.transports).toContain(transport);
     } finally {
-      await consumer.client.disconnect();
+      consumer.client.disconnect();
       await proxy.close();
     }
   });

@@ -21,7 +21,8 @@ export async function publishAll({ port, messages, everyMs }: PublisherOptions):
   let dialing: Promise<RawSocket> | null = null;
   let socket: RawSocket | null = null;
   let again = 0;
-  const waiting = new Map<string, () => void>();
+  /** Told whether the message is stored, by event id; `false`: the connection is over. */
+  const waiting = new Map<string, (isStored: boolean) => void>();
 
   async function dial(): Promise<RawSocket> {
     for (;;) {
@@ -29,6 +30,7 @@ export async function publishAll({ port, messages, everyMs }: PublisherOptions):
         const opened = await openRawSocket({ port, path: '/ws', onFrame });
         opened.socket.on('close', () => {
           socket = null;
+          for (const settle of waiting.values()) settle(false);
         });
         socket = opened;
         return opened;
@@ -39,7 +41,7 @@ export async function publishAll({ port, messages, everyMs }: PublisherOptions):
   }
   function onFrame(text: string): void {
     const frame = JSON.parse(text) as { readonly type: string; readonly event_id?: string };
-    if (frame.type === 'channel.published') waiting.get(frame.event_id ?? '')?.();
+    if (frame.type === 'channel.published') waiting.get(frame.event_id ?? '')?.(true);
     else if (frame.type === 'error') throw new Error(`it may not publish: ${text}`);
   }
   async function connected(): Promise<RawSocket> {
@@ -53,13 +55,10 @@ export async function publishAll({ port, messages, everyMs }: PublisherOptions):
     for (let isStored = false; !isStored; ) {
       const at = await connected();
       isStored = await new Promise<boolean>((resolve) => {
-        const lost = (): void => resolve(false);
-        const timer = setTimeout(lost, ANSWER_MS);
-        at.socket.once('close', lost);
-        waiting.set(id, () => {
+        const timer = setTimeout(() => resolve(false), ANSWER_MS);
+        waiting.set(id, (settled) => {
           clearTimeout(timer);
-          at.socket.off('close', lost);
-          resolve(true);
+          resolve(settled);
         });
         at.send({ type: 'channel.publish', channel, data, event_id: id });
       });
