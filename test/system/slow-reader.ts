@@ -9,6 +9,8 @@ import { startServer } from './server-process.ts';
 import { until } from './waiting.ts';
 
 const SAMPLE_MS = 50;
+/** After a channel has stopped growing it is trimmed to what is kept of it, within this time. */
+const TRIM_MS = 2_500;
 const CHANNEL = 'flood';
 const RETAINED_BYTES = 2 * 1024 ** 3;
 
@@ -126,6 +128,7 @@ export async function slowReader(options: SlowReaderOptions): Promise<SlowReader
     }
     if (slow.sequence !== warmUp) throw new Error('it was to stop reading, and has read');
 
+    await sleep(TRIM_MS);
     const resumedAt = Date.now();
     slow.socket.socket.resume();
     await until('the slow reader has the newest', 300_000, () => slow.sequence >= head);
