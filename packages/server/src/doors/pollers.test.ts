@@ -2,9 +2,9 @@ import { createFakeClock, createSeededRandom, type FakeClock } from '@continuo/t
 import { describe, expect, it } from 'vitest';
 import { type CountedStore, countCalls } from '../../test/intercept.ts';
 import { range } from '../../test/pick.ts';
-import type { PollIdentity } from '../auth/poll-token.ts';
 import { createMemoryStore } from '../stores/memory.ts';
 import { createPollers, type Pollers } from './pollers.ts';
+import type { PollIdentity } from '../auth/poll-token.ts';
 
 const HOUR = 3_600_000;
 const NEWS = { channel: 'news', delivery: true, echo: false, presence: true };
