@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type PushClientOptions, PushClient } from '@continuo/client';
+import { PushClient, type PushClientOptions } from '@continuo/client';
 import type { Fate } from './letters.ts';
 import { createWireRecord, type WireRecord } from './wire-record.ts';
 

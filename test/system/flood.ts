@@ -1,5 +1,5 @@
-import { headOf } from './stranger.ts';
 import { openRawSocket } from './raw-socket.ts';
+import { headOf } from './stranger.ts';
 import { until } from './waiting.ts';
 
 /** How far it publishes ahead of what is stored and read. */

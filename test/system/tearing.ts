@@ -1,4 +1,4 @@
-import { connect, createServer, type AddressInfo } from 'node:net';
+import { type AddressInfo, connect, createServer } from 'node:net';
 
 /** A proxy that lets through the first bytes of an answer, and then destroys the connection. */
 export interface Tearing {

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { pollRequest, type PollAnswer } from './poll-request.ts';
+import { type PollAnswer, pollRequest } from './poll-request.ts';
 import { type ServerProcess, startServer } from './server-process.ts';
 import { startTearing } from './tearing.ts';
 

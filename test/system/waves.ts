@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createSeededRandom } from '@continuo/testing';
 import { joinAs, type Member, type Roll, STATUSES } from './member.ts';
-import { startServer, type ServerProcess } from './server-process.ts';
+import { type ServerProcess, startServer } from './server-process.ts';
 
 const CHANNEL = 'room';
 /** Who connects or asks at once. */

@@ -3,8 +3,8 @@ import type {
   ChannelDeadLettersFrame,
   ChannelHistoryFrame,
   ChannelListFrame,
+  ChannelMember,
   ChannelRedriveFrame,
-  Member,
   Metadata,
   PublishedFrame,
 } from '@continuo/protocol';
@@ -174,10 +174,10 @@ export class PushClient {
   }
 
   /** Who is there, on a channel or on any. Also tells it as `presence.list` and `presence_list`. */
-  async getPresence(channel?: string): Promise<readonly Member[]> {
+  async getPresence(channel?: string): Promise<readonly ChannelMember[]> {
     const answer = await this.#core.request({ type: 'presence.query', channel: channel ?? null });
     for (const name of ['presence.list', 'presence_list']) this.#core.events.emit(name, answer);
-    return answer.presence as readonly Member[];
+    return answer.presence as readonly ChannelMember[];
   }
 
   /** Sends another request of the protocol, and again until it is answered. Rejects with the gateway's error. */
