@@ -9,7 +9,7 @@ import { setUpBrowser } from './setup-browser.ts';
 /** `npm test`: the rules, the simulation with its mutants, then every other test. Ends with how many passed and failed. */
 
 const SEEDS = 2_000;
-const MUTANT_SEEDS = 500;
+const MUTANT_SEEDS = 1_000;
 /** Processes at once. */
 const AT_ONCE = 2;
 

@@ -60,8 +60,14 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'ack moving past a hole',
     file: `${CORE}/consumer.ts`,
-    find: 'offset > from ? [[from, offset - 1]] : []',
+    find: 'from > first ? [[first, from - 1]] : []',
     replace: '[]',
+  },
+  {
+    name: 'retry of a failed message forgotten',
+    file: `${CORE}/consumers.ts`,
+    find: 'redeliver(entry, attempt) {\n        const isSent = options.redeliver?.(entry, attempt) ?? false;',
+    replace: 'redeliver(entry, attempt) {\n        const isSent = attempt > 0;',
   },
   {
     name: 'replay before subscribe',

@@ -2,12 +2,18 @@ import { parseArgs } from 'node:util';
 import { soakChurn } from './churn.ts';
 import { soakDrain } from './drain.ts';
 import { soakKill } from './kill.ts';
+import { soakPresence } from './presence.ts';
+import { soakPush } from './push.ts';
+import { soakSlow } from './slow.ts';
 
 /** `npm run soak -- NAME`: the full form of what `npm test` runs short. Figures go to docs/reliability.md. */
 const SOAKS: Readonly<Record<string, () => Promise<void>>> = {
   kill: soakKill,
   churn: soakChurn,
   drain: soakDrain,
+  slow: soakSlow,
+  push: soakPush,
+  presence: soakPresence,
 };
 
 const { positionals } = parseArgs({ allowPositionals: true });

@@ -36,7 +36,7 @@ describe('the examples', () => {
     expect(CONDITIONS).toHaveLength(1);
   });
 
-  it('are there: those of the client, and one for each framework', () => {
+  it('are there: those of the clients, and one for each framework', () => {
     expect(EXAMPLES.map((name) => name.replace('.ts', '')).sort()).toEqual([
       'app-snapshot',
       'backoff',
@@ -45,6 +45,12 @@ describe('the examples', () => {
       'in-express',
       'in-fastify',
       'in-hono',
+      'push-agent',
+      'push-polling',
+      'push-presence',
+      'push-publish',
+      'push-transport',
+      'push-wait',
       'simplest',
       'version-mismatch',
     ]);

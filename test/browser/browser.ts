@@ -4,9 +4,9 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { SessionPosition } from '@continuo/client';
 import { build } from 'esbuild';
 import { type BrowserContext, chromium, type Page } from 'playwright-core';
-import type { SessionPosition } from '@continuo/client';
 import type { Seen, Tab } from './page.ts';
 
 /** Chromium with a new profile, on a page of this machine that holds the client. */

@@ -1,9 +1,10 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import { openRawSocket } from './raw-socket.ts';
+import { residentOf } from './resident.ts';
 import { startServer } from './server-process.ts';
 import { finalsOf, watch } from './viewer.ts';
 import { until } from './waiting.ts';
@@ -15,12 +16,6 @@ const MESSAGES = 106;
 /** What the slow client takes: about 20 MB/s. */
 const SLOW_STEP_MS = 5;
 const SLOW_STEP_BYTES = 100 * 1024;
-
-/** Resident memory of a process, in bytes. */
-function residentOf(pid: number): number {
-  const kilobytes = /^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
-  return Number(kilobytes) * 1024;
-}
 
 it('L-5 a session of 50 MB is replayed whole to a slow client in less than 32 MB of memory', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'continuo-memory-'));

@@ -1,7 +1,7 @@
+import { inspect } from 'node:util';
 import type { ClientEvent } from '@continuo/client';
 import type { Component } from '@continuo/protocol';
 import { createGateway, createMemoryStore, systemClock, systemRandom } from '@continuo/server';
-import { inspect } from 'node:util';
 import { z } from 'zod';
 import { openRawSocket } from './raw-socket.ts';
 import { watch } from './viewer.ts';

@@ -1,5 +1,7 @@
 import { createRequire } from 'node:module';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { type PublishOptions, publish } from './channels/publish.ts';
+import { type TailOptions, tail } from './channels/tail.ts';
 import { type ChatOptions, chat } from './chat/chat.ts';
 import { loadConfig } from './config/load.ts';
 import { DEFAULTS, type Flags, jwtSecretOf, resolveSettings, type Settings } from './config/settings.ts';
@@ -14,6 +16,11 @@ function port(text: string): number {
   const value = Number(text);
   if (!/^\d+$/.test(text) || value > 65_535) throw new InvalidArgumentError('A port is 0 to 65535.');
   return value;
+}
+
+function sequence(text: string): number {
+  if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError('A sequence is a whole number, 0 or more.');
+  return Number(text);
 }
 
 function token(text: string): string {
@@ -53,6 +60,20 @@ function addServerOptions(command: Command): Command {
     .option('--token <token>', 'what clients must present (CONTINUO_TOKEN)', token);
 }
 
+/** Which gateway a command talks to. */
+function addClientOptions(command: Command): Command {
+  return command
+    .option('--url <url>', `the gateway (CONTINUO_URL; default: http://${DEFAULTS.host}:${DEFAULTS.port})`)
+    .option('--token <token>', 'what the gateway asks for (CONTINUO_TOKEN)', token);
+}
+
+function whereOf({ CONTINUO_URL, CONTINUO_TOKEN }: NodeJS.ProcessEnv): { url?: string; token?: string } {
+  return {
+    ...(CONTINUO_URL && { url: CONTINUO_URL }),
+    ...(CONTINUO_TOKEN && { token: CONTINUO_TOKEN }),
+  };
+}
+
 function createProgram(): Command {
   const program = new Command('continuo').description('A real-time gateway for AI agents').version(version);
   program.exitOverride().configureOutput({ writeErr() {} });
@@ -65,19 +86,31 @@ function createProgram(): Command {
       await serve({ ...(await settingsOf(flags)), environment: process.env, version });
     });
 
-  addCommand(program, 'chat', 'talk to an agent in the terminal')
+  addClientOptions(addCommand(program, 'chat', 'talk to an agent in the terminal'))
     .requiredOption('--agent <id>', 'agent, team or workflow to talk to')
-    .option('--url <url>', `the gateway (CONTINUO_URL; default: http://${DEFAULTS.host}:${DEFAULTS.port})`)
-    .option('--token <token>', 'what the gateway asks for (CONTINUO_TOKEN)', token)
     .option('--session <id>', 'go on with this session')
     .option('--wait', 'wait for a gateway that is not there yet')
     .action(async (flags: ChatOptions) => {
-      const { CONTINUO_URL, CONTINUO_TOKEN } = process.env;
-      await chat({
-        ...(CONTINUO_URL && { url: CONTINUO_URL }),
-        ...(CONTINUO_TOKEN && { token: CONTINUO_TOKEN }),
-        ...flags,
-      });
+      await chat({ ...whereOf(process.env), ...flags });
+    });
+
+  addClientOptions(addCommand(program, 'publish', 'publish a message on a channel'))
+    .argument('<channel>')
+    .argument('<json>', 'the message: any JSON')
+    .option('--event-id <id>', 'the same id again is stored once')
+    .action(async (channel: string, json: string, flags: PublishOptions) => {
+      process.stdout.write(await publish(channel, json, { ...whereOf(process.env), ...flags }));
+    });
+
+  addClientOptions(addCommand(program, 'tail', 'print what is published on a channel, a line of JSON each'))
+    .argument('<channel>')
+    .option(
+      '--since <sequence>',
+      'begin after this message, 0: with the oldest (default: the next)',
+      sequence,
+    )
+    .action(async (channel: string, flags: TailOptions) => {
+      await tail(channel, { ...whereOf(process.env), ...flags });
     });
 
   addCommand(program, 'token', 'print a JWT, signed with CONTINUO_JWT_SECRET (HS256)')

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { outcome } from '../test/client.ts';
-import { agree, again, message, setUpPush, settledBy } from '../test/push.ts';
+import { again, agree, message, settledBy, setUpPush } from '../test/push.ts';
 import { ConnectionError, GatewayError, TimeoutError, UnauthorizedError } from './errors.ts';
 
 describe('a greeting', () => {

@@ -1,9 +1,9 @@
 import { decodeVectorCursor, encodeVectorCursor } from '@continuo/protocol';
 import { describe, expect, it } from 'vitest';
 import { createServerEnd, outcome } from '../test/client.ts';
-import { agree, again, authenticated, message, setUpPush, settledBy } from '../test/push.ts';
-import { CloseError, type PushFrame, type PushTransport } from './transports/transport.ts';
+import { again, agree, authenticated, message, settledBy, setUpPush } from '../test/push.ts';
 import { SseTransport } from './transports/sse.ts';
+import { CloseError, type PushFrame, type PushTransport } from './transports/transport.ts';
 import { WebSocketTransport } from './transports/websocket.ts';
 
 const REGISTERED = { client_id: 'c1', poll_token: 'p1' };

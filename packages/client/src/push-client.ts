@@ -3,8 +3,8 @@ import type {
   ChannelDeadLettersFrame,
   ChannelHistoryFrame,
   ChannelListFrame,
+  ChannelMember,
   ChannelRedriveFrame,
-  Member,
   Metadata,
   PublishedFrame,
   PushServerFrame,
@@ -243,10 +243,10 @@ export class PushClient {
   }
 
   /** Who is there, on a channel or on any. Also tells it as `presence.list` and `presence_list`. */
-  async getPresence(channel?: string): Promise<readonly Member[]> {
+  async getPresence(channel?: string): Promise<readonly ChannelMember[]> {
     const answer = await this.#link.request({ type: 'presence.query', channel: channel ?? null });
     this.#events.emit(answer, 'presence.list', 'presence_list');
-    return answer.presence as readonly Member[];
+    return answer.presence as readonly ChannelMember[];
   }
 
   /** Sends another request of the protocol, and again until it is answered. Rejects with the gateway's error. */

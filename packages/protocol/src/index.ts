@@ -81,6 +81,7 @@ export {
   PollRegister,
   PollRegistered,
   PollSubscribe,
+  PollSubscribed,
   PollUnsubscribe,
   PushSseQuery,
 } from './poll.ts';

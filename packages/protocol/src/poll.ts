@@ -44,6 +44,15 @@ export const PollBatch = z.object({
   /** Seconds to wait before the next poll. */
   poll_interval_hint: z.number(),
   cursor: z.string(),
+  /** Another connection of this client has its channels now: do not poll again. */
+  taken_over: z.literal(true).optional(),
+});
+export const PollSubscribed = z.object({
+  ok: z.literal(true),
+  channel: z.string(),
+  /** Where this client now stands in the channel. */
+  cursor: z.int(),
+  epoch: z.string(),
 });
 
 /** Of acks and nacks. */

@@ -11,6 +11,7 @@ import {
   moveConsumer,
   recoverConsumer,
 } from './consumer.ts';
+import { findYounger } from './expired.ts';
 import type { Notice, Notices } from './notices.ts';
 import type { DeathReason } from './redeliverer.ts';
 import { nackOf, RETRY_TERMS, type RetryTerms } from './redelivery.ts';
@@ -75,6 +76,8 @@ export interface AttachOptions {
 
 export interface Consumers {
   attach(options: AttachOptions): Promise<Attachment>;
+  /** Up to where everything is acked; `null` for a consumer that is not known. */
+  committed(key: string): Promise<{ readonly epoch: string; readonly offset: number } | null>;
   /** An ack from anywhere, attached or not. True when it is stored. */
   ack(key: string, log: string, eventId: string): Promise<boolean>;
   /** Has a message delivered again at once, or given up where it failed too often. True when that is stored. */
@@ -128,25 +131,17 @@ export function createConsumers(options: ConsumersOptions): Consumers {
   }
 
   /** What is older than its time is gone for a consumer that comes back, and it is told so. */
-  async function expire(state: ConsumerState, log: string, head: number): Promise<ConsumerState> {
+  async function expire(state: ConsumerState, log: string, head: Head): Promise<ConsumerState> {
     const { epoch } = state;
     const committed = committedOf(state);
-    const isOld = async (offset: number): Promise<boolean> => {
-      const entry = await readOne(log, epoch, offset);
-      return !('reason' in entry) && entry.at + ttlMs <= clock.now();
-    };
-    if (committed >= head || !(await isOld(committed + 1))) return state;
-    let [old, young] = [committed + 1, head + 1];
-    while (young - old > 1) {
-      const middle = Math.floor((old + young) / 2);
-      if (await isOld(middle)) old = middle;
-      else young = middle;
-    }
+    const oldest = Math.max(head.oldest, committed + 1);
+    const young = await findYounger(logs, log, { head: { ...head, oldest }, since: clock.now() - ttlMs });
+    if (young === null) return state;
     return moveConsumer(state, {
       log,
       reason: 'trimmed',
       from: { epoch, offset: committed },
-      to: { epoch, offset: old },
+      to: { epoch, offset: young - 1 },
     });
   }
 
@@ -164,7 +159,7 @@ export function createConsumers(options: ConsumersOptions): Consumers {
       // Of an epoch that is gone nobody knows how far it came, and a server may still hand out what it remembers of it.
       const reach = now && now.epoch === known?.record.epoch ? now.offset : Number.POSITIVE_INFINITY;
       const recovered = known ? recoverConsumer(known.record, reach, maxInFlight) : fresh;
-      const state = Number.isFinite(reach) ? await expire(recovered, log, reach) : recovered;
+      const state = now && Number.isFinite(reach) ? await expire(recovered, log, now) : recovered;
       const version = await put(key, { ...state, holder, clean: false }, known?.version ?? 0);
       if (version === null) continue;
       if (known) tellHolder(key, known.record);
@@ -288,6 +283,11 @@ export function createConsumers(options: ConsumersOptions): Consumers {
       } finally {
         if (attaching.get(key) === attached) attaching.delete(key);
       }
+    },
+
+    async committed(key) {
+      const known = await load(key);
+      return known && { epoch: known.record.epoch, offset: committedOf(known.record) };
     },
 
     ack(key, log, eventId) {

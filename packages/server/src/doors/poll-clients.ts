@@ -8,7 +8,7 @@ import { keyOf, logOf } from '../core/names.ts';
 import type { Presence } from '../core/seats.ts';
 import type { Clock, Random, Records } from '../ports.ts';
 import { sourceOf } from './dialects.ts';
-import type { ArriveOptions } from './mailbox-reading.ts';
+import type { ArriveOptions, Position } from './mailbox-reading.ts';
 import { createPollers, keyOfPoller, type PollSubscription } from './pollers.ts';
 import { watchPresence } from './presence-rows.ts';
 
@@ -33,8 +33,8 @@ export interface PollClients {
   identify(token: string): Promise<PollIdentity>;
   /** In the order in which it subscribed. Throws `unauthorized` where it is registered no longer. */
   subscriptions(identity: PollIdentity): Promise<readonly PollSubscription[]>;
-  /** Nothing published after it resolves is missed. */
-  subscribe(identity: PollIdentity, channel: string, wish: SubscribeWish): Promise<void>;
+  /** Nothing published after it resolves is missed. Resolves with where the client stands. */
+  subscribe(identity: PollIdentity, channel: string, wish: SubscribeWish): Promise<Position>;
   /** False: it was not subscribed. */
   unsubscribe(identity: PollIdentity, channel: string): Promise<boolean>;
   /** Its token is worth nothing from here on. Its consumers stay. */
@@ -53,7 +53,7 @@ export function askerOf({ principal, clientId }: Pick<PollIdentity, 'principal' 
 }
 
 export function createPollClients(options: PollClientsOptions): PollClients {
-  const { channels, consumers, records, tokens, members, onChanged } = options;
+  const { channels, consumers, tokens, members, onChanged } = options;
   const pollers = createPollers(options);
 
   const presenceOf: PollClients['presenceOf'] = ({ principal, clientId }) =>
@@ -70,22 +70,22 @@ export function createPollClients(options: PollClientsOptions): PollClients {
     { principal, clientId }: PollIdentity,
     channel: string,
     { since, epoch }: Admission,
-  ): Promise<void> {
+  ): Promise<Position> {
     const key = keyOf.consumer(principal.user, clientId, channel);
-    if (await records.get(key)) return;
+    const known = await consumers.committed(key);
+    if (known) return known;
     const head = await channels.open(channel);
     const start = since === undefined ? undefined : { epoch: epoch ?? head.epoch, offset: since };
     const attachment = await consumers.attach({ key, log: logOf.channel(channel), head, since: start });
     await attachment.detach();
+    return attachment.after;
   }
 
   /** Without a consumer, the subscription is what knows where to begin. */
-  async function startOf(
-    channel: string,
-    { since, epoch }: Admission,
-  ): Promise<{ since: number; epoch: string }> {
+  async function startOf(channel: string, { since, epoch }: Admission): Promise<Position> {
     const head = await channels.open(channel);
-    return { since: since ?? head.offset, epoch: (since === undefined ? undefined : epoch) ?? head.epoch };
+    if (since === undefined) return { epoch: head.epoch, offset: head.offset };
+    return { epoch: epoch ?? head.epoch, offset: since };
   }
 
   return {
@@ -108,14 +108,17 @@ export function createPollClients(options: PollClientsOptions): PollClients {
       const subscribed = await pollers.subscriptions(identity);
       const known = subscribed.find((each) => each.channel === channel);
       const isSame = known?.delivery === delivery && known.echo === echo && known.presence === presence;
-      if (delivery) await begin(identity, channel, admitted);
       // Once more without a position: nothing moves.
-      if (!isSame || (!delivery && admitted.since !== undefined)) {
-        const start = delivery ? {} : await startOf(channel, admitted);
+      const stays = isSame && (delivery || admitted.since === undefined);
+      const position = delivery ? await begin(identity, channel, admitted) : await startOf(channel, admitted);
+      if (!stays) {
+        const start = delivery ? {} : { since: position.offset, epoch: position.epoch };
         await pollers.subscribe(identity, { channel, delivery, echo, presence, ...start });
         onChanged(keyOfPoller(identity));
       }
       if (presence) presenceOf(identity)?.join(channel);
+      if (!stays || delivery) return position;
+      return { epoch: known?.epoch ?? position.epoch, offset: known?.since ?? position.offset };
     },
 
     async unsubscribe(identity, channel) {
@@ -134,7 +137,8 @@ export function createPollClients(options: PollClientsOptions): PollClients {
     async visit({ principal, clientId }, channel) {
       const admitted = await admit({ principal, clientId }, channel, { delivery: false, echo: true });
       const start = await startOf(channel, admitted);
-      return { channel, delivery: false, echo: true, presence: false, ...start };
+      const { offset: since, epoch } = start;
+      return { channel, delivery: false, echo: true, presence: false, since, epoch };
     },
 
     presenceOf,

@@ -105,7 +105,7 @@ describe('the hooks of channels', () => {
     await poller.subscribe('fast/1');
     await publish(world, 1, 1, 'fast/1');
     const { messages } = await poller.poll();
-    expect(messages.map((message) => message.channel).toSorted()).toEqual(['fast/1', 'old']);
+    expect(new Set(messages.map((message) => message.channel))).toEqual(new Set(['fast/1', 'old']));
     expect(await world.store.records.list('consumer/', { limit: 10 })).toHaveLength(1);
     expect(asked).toEqual([
       ['secret', 'tablet', true],

@@ -37,6 +37,19 @@ describe('a subscription without a socket', () => {
     ]);
   });
 
+  it('P-7 says where it stands', async () => {
+    const { world, poller } = await open();
+    await publish(world, 1, 3);
+    const { epoch } = (await world.gateway.channels.history('news')) as { epoch: string };
+    const ask = (more: object): Promise<unknown> => poller.ask('subscribe', { channel: 'news', ...more });
+    const at = (cursor: number): object => ({ ok: true, channel: 'news', cursor, epoch });
+    expect(await ask({ delivery: false })).toEqual(at(3));
+    expect(await ask({ delivery: false, since: 1 })).toEqual(at(1));
+    expect(await ask({ delivery: false })).toEqual(at(1));
+    expect(await ask({ since: 2 })).toEqual(at(2));
+    expect(await ask({ since: 0 })).toEqual(at(2));
+  });
+
   it('P-7 does not move by being asked for once more', async () => {
     const { world, poller } = await open();
     for (const delivery of [true, false]) await poller.subscribe(`news/${delivery}`, { delivery });

@@ -92,9 +92,10 @@ const POLL_WIRE: Wire = {
   },
 };
 
-function batchOf(frames: readonly Uint8Array[], cursor: VectorCursor): string {
+function batchOf(frames: readonly Uint8Array[], cursor: VectorCursor, takenOver = false): string {
   const messages = frames.map((frame) => decoder.decode(frame)).join(',');
-  return `{"messages":[${messages}],"poll_interval_hint":0,"cursor":${JSON.stringify(encodeVectorCursor(cursor))}}`;
+  const lost = takenOver ? ',"taken_over":true' : '';
+  return `{"messages":[${messages}],"poll_interval_hint":0,"cursor":${JSON.stringify(encodeVectorCursor(cursor))}${lost}}`;
 }
 
 export function createPollDoor(options: PollDoorOptions): PollDoor {
@@ -169,7 +170,7 @@ export function createPollDoor(options: PollDoorOptions): PollDoor {
       held = await mailbox.close();
     }
     // A newer reader took over: it delivers what this one may not.
-    return held ? batchOf(frames, cursor) : batchOf([], received);
+    return held ? batchOf(frames, cursor) : batchOf([], received, true);
   }
 
   push.use(async (_c, next) => {
@@ -218,8 +219,8 @@ export function createPollDoor(options: PollDoorOptions): PollDoor {
 
   push.post('/poll/subscribe', async (c) => {
     const { poll_token, channel, ...wish } = parseBody(PollSubscribe, await readBody(c), 'bad_request');
-    await clients.subscribe(await clients.identify(poll_token), channel, wish);
-    return c.json({ ok: true, channel });
+    const { offset, epoch } = await clients.subscribe(await clients.identify(poll_token), channel, wish);
+    return c.json({ ok: true, channel, cursor: offset, epoch });
   });
 
   push.post('/poll/unsubscribe', async (c) => {

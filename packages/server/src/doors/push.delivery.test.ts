@@ -39,6 +39,16 @@ async function subscriber(world: TestGateway, more: object = {}): Promise<TestSo
 }
 
 describe('a consumer that comes back', () => {
+  it('P-5 may ack what it got before it left, and does not get it again', async () => {
+    const world = openGateway();
+    const client = await subscriber(world);
+    await publish(world, 1, 2);
+    await client.send({ type: 'channel.unsubscribe', channel: 'news' });
+    expect(await ack(client, 1)).toEqual([true]);
+    await client.send(SUBSCRIBE);
+    expect(messagesOf(client)).toEqual(['1', '2', '2+']);
+  });
+
   it('P-3, P-5, P-6 gets what it has not acked again, marked, and what is new, unmarked', async () => {
     const world = openGateway();
     const first = await subscriber(world);

@@ -151,23 +151,26 @@ export function createPushDoor(options: PushDoorOptions): SocketProtocol<Pusher>
   }
 
   async function acknowledge(pusher: Pusher, frame: AckFrame): Promise<void> {
-    const ok = (await attachmentOf(pusher, frame))?.ack(frame.event_id);
-    answer(pusher, frame, { type: 'ack_received', event_id: frame.event_id, ok: (await ok) ?? false });
+    const ok = await settle(pusher, frame, 'ack');
+    answer(pusher, frame, { type: 'ack_received', event_id: frame.event_id, ok });
   }
 
   async function refuse(pusher: Pusher, frame: NackFrame): Promise<void> {
-    const ok = (await attachmentOf(pusher, frame))?.nack(frame.event_id);
-    answer(pusher, frame, { type: 'nack_received', event_id: frame.event_id, ok: (await ok) ?? false });
+    const ok = await settle(pusher, frame, 'nack');
+    answer(pusher, frame, { type: 'nack_received', event_id: frame.event_id, ok });
   }
 
-  /** Where the message was delivered that an ack or a nack means. */
-  async function attachmentOf(
+  /** Where it was delivered: here, or before, on whatever connection this client had. */
+  async function settle(
     pusher: Pusher,
     { event_id: eventId, channel }: Pick<AckFrame, 'event_id' | 'channel'>,
-  ): Promise<Attachment | null> {
-    await principalOf(pusher);
-    if (channel === undefined) return inFlight(pusher, eventId);
-    return pusher.subscriptions.get(channel)?.attachment ?? null;
+    what: 'ack' | 'nack',
+  ): Promise<boolean> {
+    const { user } = await principalOf(pusher);
+    if (channel === undefined) return (await inFlight(pusher, eventId)?.[what](eventId)) ?? false;
+    const subscription = pusher.subscriptions.get(channel);
+    if (subscription) return (await subscription.attachment?.[what](eventId)) ?? false;
+    return consumers[what](keyOf.consumer(user, pusher.clientId, channel), logOf.channel(channel), eventId);
   }
 
   function inFlight(pusher: Pusher, eventId: string): Attachment | null {
