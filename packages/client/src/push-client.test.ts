@@ -387,9 +387,11 @@ describe('waitFor', () => {
     agree(server);
     server.say(message(1));
     expect(await waited).toMatchObject({ data: 1 });
-    await clock.settle();
+    await clock.advance(0);
     expect(settledBy(server)).toEqual(['e1']);
     expect(server.got('channel.unsubscribe')).toMatchObject([{ channel: 'news' }]);
+    const last = server.sent.slice(-2).map((frame) => Object(frame).type);
+    expect(last, 'what is acked late comes again').toEqual(['message_ack', 'channel.unsubscribe']);
   });
 
   it('rejects with a TimeoutError, and unsubscribes when the last one is over', async () => {

@@ -231,8 +231,11 @@ export class PushClient {
     } finally {
       stop();
       if (stopTimer) stopTimer();
-      if (this.#borrowed.has(channel) && !this.#inbox.hears(channel))
-        this.unsubscribe(channel).catch((error: unknown) => this.#link.report(error));
+      // The ack goes first: what is not acked comes again.
+      this.#link.platform.timer(0, () => {
+        if (this.#borrowed.has(channel) && !this.#inbox.hears(channel))
+          this.unsubscribe(channel).catch((error: unknown) => this.#link.report(error));
+      });
     }
   }
 
