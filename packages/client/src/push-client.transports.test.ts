@@ -182,7 +182,25 @@ describe('the return to a WebSocket', () => {
     await greet();
     expect(client.isConnected).toBe(true);
     expect(ends).toHaveLength(3);
+    await clock.advance(10_000);
     ends.at(-1)?.socket.onclose?.({ code: 4409, reason: 'taken_over' });
+    expect(client.state).toBe('disconnected');
+  });
+});
+
+describe('a client whose connection broke', () => {
+  it('P-10 comes back when what it left behind takes the channels away, and ends when another does', async () => {
+    const { client, clock, greet, connect } = setUpPush();
+    const first = await connect();
+    first.socket.onclose?.({ code: 1006, reason: '' });
+    await clock.advance(2_000);
+    const second = await greet();
+    second.socket.onclose?.({ code: 4409, reason: 'taken_over' });
+    expect(client.state).toBe('reconnecting');
+    await clock.advance(3_000);
+    const third = await greet();
+    await clock.advance(10_000);
+    third.socket.onclose?.({ code: 4409, reason: 'taken_over' });
     expect(client.state).toBe('disconnected');
   });
 });

@@ -16,6 +16,7 @@ export function createDial(
   },
 ): (url: string) => SocketLike {
   const { transport, fallbackToPolling = true } = options;
+  const last = { leftAt: Number.NEGATIVE_INFINITY };
   return (url) => {
     if (transport) return socketOf(typeof transport === 'function' ? transport() : transport);
     const dial = (): SocketLike => platform.dial(url);
@@ -25,6 +26,7 @@ export function createDial(
       dial,
       dialPolling: () => dialPolling({ ...options, platform }),
       platform,
+      last,
     });
   };
 }

@@ -5,8 +5,8 @@ import type { HttpSocket } from './http.ts';
 const FALLBACK_MS = 2_500;
 /** One that has not greeted by then is given up, in ms. */
 const TRIAL_MS = 10_000;
-/** So long after a move the last poll may still take the channels away, in ms: that is nobody else. */
-const MOVE_MS = 10_000;
+/** So long after it was left, an own connection may still take the channels away, in ms: that is nobody else. */
+const LEFT_MS = 10_000;
 
 type Message = { readonly data: unknown };
 type Close = { readonly code: number; readonly reason: string };
@@ -22,6 +22,8 @@ export interface FallbackOptions {
   readonly probeMs: number;
   readonly platform: Pick<Platform, 'now' | 'timer'>;
   onTransport(name: 'websocket' | 'polling'): void;
+  /** When the client last left a connection; kept from one to the next. */
+  readonly last: { leftAt: number };
 }
 
 /**
@@ -29,7 +31,8 @@ export interface FallbackOptions {
  * a WebSocket greets, it moves over: the greeting is passed on once more, and whoever hears it subscribes anew.
  */
 export function dialWithFallback(options: FallbackOptions): SocketLike {
-  const { platform } = options;
+  const { platform, last } = options;
+  let { leftAt } = last;
   /** What was greeted: what is sent goes there. */
   let active: SocketLike | null = null;
   let trial: SocketLike | null = null;
@@ -46,15 +49,17 @@ export function dialWithFallback(options: FallbackOptions): SocketLike {
     onerror: null,
     send: (data) => active?.send(data),
     close() {
+      last.leftAt = platform.now();
       stopNext();
       stopTrial();
       for (const each of [trial, poll, active]) hangUp(each);
     },
   };
 
-  function end(close: Close): void {
+  function end({ code, reason }: Close): void {
+    const isOwn = code === 4409 && platform.now() - leftAt < LEFT_MS;
     socket.close();
-    socket.onclose?.(close);
+    socket.onclose?.({ code: isOwn ? BROKEN.code : code, reason });
   }
 
   function greet(dialed: SocketLike): void {
@@ -94,7 +99,7 @@ export function dialWithFallback(options: FallbackOptions): SocketLike {
     stopNext();
     stopTrial();
     let left = poll;
-    const movedAt = left ? platform.now() : Number.NEGATIVE_INFINITY;
+    if (left) leftAt = platform.now();
     active = dialed;
     trial = null;
     dialed.onmessage = (message) => {
@@ -105,10 +110,7 @@ export function dialWithFallback(options: FallbackOptions): SocketLike {
       }
       socket.onmessage?.(message);
     };
-    dialed.onclose = ({ code, reason }) => {
-      const isOwnPoll = code === 4409 && platform.now() - movedAt < MOVE_MS;
-      end({ code: isOwnPoll ? BROKEN.code : code, reason });
-    };
+    dialed.onclose = end;
     left?.rest(); // a poll that comes after the subscriptions would take the channels back
     options.onTransport('websocket');
     socket.onmessage?.(greeted);

@@ -7,7 +7,7 @@ import {
   type ChannelSettings,
   createChannelOptions,
 } from './channel-options.ts';
-import { askHook, type ChannelHooks, createTurns } from './hooks.ts';
+import { askHook, type ChannelHooks } from './hooks.ts';
 import type { Journal, Retention } from './log.ts';
 import { storedMessage } from './message.ts';
 import { keyOf, logOf } from './names.ts';
@@ -20,6 +20,7 @@ import {
   type PageQuery,
   startOf,
 } from './page.ts';
+import { createTurns } from './turns.ts';
 import { type ChannelRecord, createUpkeep } from './upkeep.ts';
 
 /** Names in one answer: with them it stays below 256 KiB. */

@@ -251,7 +251,7 @@ describe('an ack from anywhere', () => {
     expect(pendingOf(await attach())).toEqual([1]);
   });
 
-  it('P-5 is known to an attachment that came while it was stored', async () => {
+  it('P-5 is waited for by an attachment that comes while it is stored', async () => {
     let goOn = (): void => {};
     let held: Promise<void> | null = null;
     const { publish, attach, consumers, settled } = createWorld((store) =>
@@ -270,10 +270,11 @@ describe('an ack from anywhere', () => {
       goOn = resolve;
     });
     const acked = consumers.ack(KEY, LOG, 'e2');
-    const second = await attach();
+    const second = attach();
+    await settled(Promise.resolve());
     goOn();
     expect(await acked).toBe(true);
-    expect(pendingOf(second)).toEqual([1, 3]);
+    expect(pendingOf(await settled(second))).toEqual([1, 3]);
   });
 
   it.each([

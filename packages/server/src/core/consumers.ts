@@ -15,6 +15,7 @@ import { findYounger } from './expired.ts';
 import type { Notice, Notices } from './notices.ts';
 import type { DeathReason } from './redeliverer.ts';
 import { nackOf, RETRY_TERMS, type RetryTerms } from './redelivery.ts';
+import { createTurns } from './turns.ts';
 
 /** How often a record is tried for while others change it. */
 const TRIES = 10;
@@ -104,8 +105,8 @@ export function createConsumers(options: ConsumersOptions): Consumers {
   /** Tells the holders of this server from those of others. */
   let me: string | null = null;
   const live = new Map<string, Held>();
-  /** The newest attach of each key: one after the other, or they would keep each other from it. */
-  const attaching = new Map<string, Promise<unknown>>();
+  /** What takes or changes a record here happens in turn, or one would keep another from it. */
+  const inTurn = createTurns();
 
   async function load(key: string): Promise<{ version: number; record: ConsumerRecord } | null> {
     const stored = await records.get(key);
@@ -174,22 +175,27 @@ export function createConsumers(options: ConsumersOptions): Consumers {
     return found?.epoch === state.epoch && isUnacked(state, found.offset) ? found.offset : null;
   }
 
-  /** Changes the record of a consumer that is not held here. `null`: there is nothing to change. */
-  async function change(
+  /** Changes a consumer, by whoever holds it here, else in its record. `null`: there is nothing to change. */
+  function change(
     key: string,
-    by: (record: ConsumerRecord) => Promise<ConsumerRecord | null>,
+    byHolder: (attachment: Attachment) => Promise<boolean>,
+    inRecord: (record: ConsumerRecord) => Promise<ConsumerRecord | null>,
   ): Promise<boolean> {
-    for (let tries = 0; tries < TRIES; tries++) {
-      const known = await load(key);
-      const changed = known && (await by(known.record));
-      if (!known || !changed) return false;
-      if ((await put(key, changed, known.version)) === null) continue;
-      await attaching.get(key)?.catch(() => {}); // whoever asked for it was told
-      live.get(key)?.attachment.adopt(changed);
-      tellHolder(key, changed);
-      return true;
-    }
-    throw new WireError('unavailable', CONTENDED);
+    const held = live.get(key);
+    if (held) return byHolder(held.attachment);
+    return inTurn(key, async () => {
+      const holding = live.get(key);
+      if (holding) return byHolder(holding.attachment);
+      for (let tries = 0; tries < TRIES; tries++) {
+        const known = await load(key);
+        const changed = known && (await inRecord(known.record));
+        if (!known || !changed) return false;
+        if ((await put(key, changed, known.version)) === null) continue;
+        tellHolder(key, changed);
+        return true;
+      }
+      throw new WireError('unavailable', CONTENDED);
+    });
   }
 
   async function attach(options: AttachOptions): Promise<Attachment> {
@@ -270,53 +276,46 @@ export function createConsumers(options: ConsumersOptions): Consumers {
   }
 
   return {
-    async attach(options) {
-      const { key } = options;
-      const before = attaching.get(key) ?? Promise.resolve();
-      const attached = before.then(
-        () => attach(options),
-        () => attach(options),
-      );
-      attaching.set(key, attached);
-      try {
-        return await attached;
-      } finally {
-        if (attaching.get(key) === attached) attaching.delete(key);
-      }
-    },
+    attach: (options) => inTurn(options.key, () => attach(options)),
 
     async committed(key) {
       const known = await load(key);
       return known && { epoch: known.record.epoch, offset: committedOf(known.record) };
     },
 
-    ack(key, log, eventId) {
-      const attached = live.get(key)?.attachment;
-      if (attached) return attached.ack(eventId);
-      return change(key, async (record) => {
-        const offset = await locate(record, log, eventId);
-        return offset === null ? null : { ...record, ...ack(record, offset) };
-      });
-    },
+    ack: (key, log, eventId) =>
+      change(
+        key,
+        (attachment) => attachment.ack(eventId),
+        async (record) => {
+          const offset = await locate(record, log, eventId);
+          return offset === null ? null : { ...record, ...ack(record, offset) };
+        },
+      ),
 
-    nack(key, log, eventId) {
-      const attached = live.get(key)?.attachment;
-      if (attached) return attached.nack(eventId);
-      return change(key, async (record) => {
-        const offset = await locate(record, log, eventId);
-        return offset === null ? null : { ...record, ...nackOf(record, offset, { terms, now: clock.now() }) };
-      });
-    },
+    nack: (key, log, eventId) =>
+      change(
+        key,
+        (attachment) => attachment.nack(eventId),
+        async (record) => {
+          const offset = await locate(record, log, eventId);
+          return offset === null
+            ? null
+            : { ...record, ...nackOf(record, offset, { terms, now: clock.now() }) };
+        },
+      ),
 
     async reopen(key, log, { epoch, offset }) {
       const [head] = await logs.heads([log]);
       if (head?.epoch !== epoch || offset < head.oldest) return false;
-      const attached = live.get(key)?.attachment;
-      if (attached) return attached.reopen(epoch, offset);
-      return change(key, async (record) => {
-        if (record.epoch !== epoch || offset > record.delivered) return null;
-        return { ...record, reopened: [...(record.reopened ?? []), offset] };
-      });
+      return change(
+        key,
+        (attachment) => attachment.reopen(epoch, offset),
+        async (record) => {
+          if (record.epoch !== epoch || offset > record.delivered) return null;
+          return { ...record, reopened: [...(record.reopened ?? []), offset] };
+        },
+      );
     },
 
     told({ key, holder }) {

@@ -1,11 +1,11 @@
 import type { DeadLetter, Draft, Entry } from '@continuo/protocol';
 import { type Clock, type Logs, type Random, type Report, StoreError } from '../ports.ts';
 import { createDeadFold, type Letter, type RedrivenData, type StoredDeadLetter } from './dead-fold.ts';
-import { createTurns } from './hooks.ts';
 import type { Journal } from './log.ts';
 import { storedMessage } from './message.ts';
 import { logOf } from './names.ts';
 import { type ChannelPage, createFilling, emptyPage, limitOf, type PageQuery, startOf } from './page.ts';
+import { createTurns } from './turns.ts';
 
 /** How long dead letters are kept after the last one of their channel, in ms. */
 const KEEP_MS = 7 * 24 * 3_600_000;
