@@ -37,6 +37,8 @@ export interface Attachment {
   reopen(epoch: string, offset: number): Promise<boolean>;
   /** Whether it handed this id out and waits for its ack. */
   isInFlight(eventId: string): boolean;
+  /** Rises with every delivery of this server: when this id was handed out; `null` where it is not in flight here. */
+  inFlightSince(eventId: string): number | null;
   /** Whether something is to come again, or to be given up, now. */
   isDue(): boolean;
   /** Stores how far it came. False when another had the consumer already: then what it handed out does not count. */
@@ -79,6 +81,9 @@ export interface AttachmentOptions
   onOver(): void;
 }
 
+/** Of all attachments of this process: what was handed out earlier has the lower number. */
+let deliveries = 0;
+
 /** How long a mark that could not be stored waits until it is tried again, in ms. */
 const RETRY_MS = 500;
 
@@ -87,8 +92,9 @@ export function createAttachment(options: AttachmentOptions): Attachment {
   let { state } = options;
   if (seenReset?.epoch === state.epoch && seenReset.offset === state.reset?.to)
     state = { ...state, reset: null };
-  const confirmed = received?.epoch === state.epoch ? received.offset : 0;
-  state = startAgain(markDelivered(state, state.delivered + 1, confirmed), confirmed, terms);
+  // What was handed out is within the mark: whoever says that more has arrived does not know.
+  const confirmed = received?.epoch === state.epoch ? Math.min(received.offset, state.delivered) : 0;
+  state = startAgain(state, confirmed, terms);
   if (confirmed > 0) state = handOut(state, confirmed, handedAt(clock.now(), terms));
   const after = { epoch: state.epoch, offset: Math.max(feedFrom(state), confirmed) };
   const until = state.delivered;
@@ -97,7 +103,7 @@ export function createAttachment(options: AttachmentOptions): Attachment {
   let storedMark = state.delivered;
   /** Nothing above this was handed out before: an ack from there shows that everything sent here before it arrived. */
   let newAbove = state.delivered;
-  const inFlight = new Map<string, number>();
+  const inFlight = new Map<string, { readonly offset: number; readonly since: number }>();
   /** What was handed out before this attachment, arrived, and waits for its ack: it takes room like what is in flight. */
   const arrived = new Set<number>();
   for (const [from, to] of state.unacked)
@@ -113,7 +119,7 @@ export function createAttachment(options: AttachmentOptions): Attachment {
     send(entry, retry) {
       if (!options.redeliver(entry, Math.max(2, retry.failures + 1))) return false;
       arrived.delete(entry.offset);
-      inFlight.set(entry.id, entry.offset);
+      inFlight.set(entry.id, { offset: entry.offset, since: ++deliveries });
       state = setRetry(state, retry);
       persistLater();
       return true;
@@ -211,13 +217,14 @@ export function createAttachment(options: AttachmentOptions): Attachment {
   }
 
   function forgetAcked(): void {
-    for (const [id, offset] of inFlight) if (!isUnacked(state, offset)) inFlight.delete(id);
+    for (const [id, { offset }] of inFlight) if (!isUnacked(state, offset)) inFlight.delete(id);
     for (const offset of arrived) if (!isUnacked(state, offset)) arrived.delete(offset);
   }
 
   /** It waits no longer. Resolves when that is stored. */
   async function done(offset: number, eventId: string): Promise<void> {
     const wasFull = room() <= 0;
+    const handed = inFlight.get(eventId);
     inFlight.delete(eventId);
     arrived.delete(offset);
     wanted.delete(offset);
@@ -225,14 +232,14 @@ export function createAttachment(options: AttachmentOptions): Attachment {
     try {
       await persist();
     } catch (error) {
-      if (!over) inFlight.set(eventId, offset); // it can be acked again
+      if (!over) inFlight.set(eventId, handed ?? { offset, since: ++deliveries }); // it can be acked again
       throw error;
     }
     if (wasFull && !over) onRoom();
   }
 
   async function offsetOf(eventId: string): Promise<number | null> {
-    const offset = inFlight.get(eventId) ?? (await options.locate(state, eventId));
+    const offset = inFlight.get(eventId)?.offset ?? (await options.locate(state, eventId));
     return over ? null : offset;
   }
 
@@ -262,7 +269,7 @@ export function createAttachment(options: AttachmentOptions): Attachment {
           pass(passed + 1, offset - 1);
           start = offset;
         }
-        inFlight.set(id, offset);
+        inFlight.set(id, { offset, since: ++deliveries });
         passed = offset;
       }
       state = markDelivered(state, start, passed);
@@ -275,6 +282,7 @@ export function createAttachment(options: AttachmentOptions): Attachment {
     },
     onReset: lose,
     isInFlight: (eventId) => inFlight.has(eventId),
+    inFlightSince: (eventId) => inFlight.get(eventId)?.since ?? null,
     isDue: () => !over && dueOf(state, terms, clock.now()).length > 0,
     async ack(eventId) {
       const offset = await offsetOf(eventId);

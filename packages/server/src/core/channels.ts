@@ -189,12 +189,20 @@ export function createChannels(options: ChannelsOptions): Channels {
       if (!onSubscribe) return { ...asked, since, epoch, presence };
       const changed = await askHook(
         () => onSubscribe({ channel: name, clientId, principal, ...asked, since }),
-        { name: 'onSubscribe', refused: `You may not subscribe to channel "${name}".`, report },
+        { name: 'onSubscribe', refused: `You may not subscribe to channel "${name}".`, clock, report },
       );
+      const begins = changed.since ?? since;
+      if (begins !== undefined && !(Number.isSafeInteger(begins) && begins >= 0)) {
+        report(
+          'the hook onSubscribe',
+          new TypeError(`"since" is ${begins}: it must be a whole number, 0 or more`),
+        );
+        throw new WireError('internal', 'Something went wrong here. It was noted; try again.');
+      }
       return {
         delivery: settings.delivery && (changed.delivery ?? asked.delivery),
         echo: changed.echo ?? asked.echo,
-        since: changed.since ?? since,
+        since: begins,
         epoch: changed.since === undefined ? epoch : undefined, // it meant another position
         presence,
       };
@@ -206,7 +214,7 @@ export function createChannels(options: ChannelsOptions): Channels {
       const accepted = async (): Promise<Published> => {
         const changed = await askHook(
           () => onPublish({ channel: name, data, eventId, clientId, principal }),
-          { name: 'onPublish', refused: `You may not publish this to channel "${name}".`, report },
+          { name: 'onPublish', refused: `You may not publish this to channel "${name}".`, clock, report },
         );
         return publish(name, { data: changed.data === undefined ? data : changed.data, source, eventId });
       };

@@ -95,16 +95,20 @@ export function ack(state: ConsumerState, from: number, to: number = from): Cons
     const left: Range[] = from > first ? [[first, from - 1]] : [];
     return to < last ? [...left, [to + 1, last]] : left;
   });
-  return pruned({ ...state, unacked });
+  const retries = state.retries.filter(({ offset }) => offset < from || offset > to);
+  return { ...state, unacked, retries, handed: waiting(state.handed, unacked) };
 }
 
 /** Without what concerns nothing that waits. */
 function pruned(state: ConsumerState): ConsumerState {
-  const { handed } = state;
-  const committed = committedOf(state);
-  const first = handed.findIndex(([upTo]) => upTo > committed);
   const retries = state.retries.filter(({ offset }) => isUnacked(state, offset));
-  return { ...state, handed: first < 0 ? [] : handed.slice(first), retries };
+  return { ...state, retries, handed: waiting(state.handed, state.unacked) };
+}
+
+/** The marks from the first range that waits on. */
+function waiting(handed: readonly Handed[], [first]: readonly Range[]): readonly Handed[] {
+  const mark = first ? handed.findIndex(([upTo]) => upTo >= first[0]) : -1;
+  return mark < 0 ? [] : handed.slice(mark);
 }
 
 /** What `other` knows to be acked is acked, what it nacked or wants to come again comes again: the same consumer, as somebody else changed it meanwhile. */

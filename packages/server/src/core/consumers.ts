@@ -18,7 +18,7 @@ import { nackOf, RETRY_TERMS, type RetryTerms } from './redelivery.ts';
 import { createTurns } from './turns.ts';
 
 /** How often a record is tried for while others change it. */
-const TRIES = 10;
+const TRIES = 50;
 const CONTENDED = 'Others hold this consumer just now. Try again.';
 
 export interface ConsumersOptions {
@@ -146,21 +146,29 @@ export function createConsumers(options: ConsumersOptions): Consumers {
     });
   }
 
+  /** Whoever says that it has what the log never had is told that it is not so. */
+  function toldAhead(state: ConsumerState, received: Cursor, head: number): ConsumerState {
+    if (received.epoch !== state.epoch || received.offset <= head || state.reset) return state;
+    return { ...state, reset: { reason: 'ahead', from: received.offset, to: committedOf(state) } };
+  }
+
   /** Takes the record for `holder`, from whoever has it. */
   async function take(
     options: AttachOptions,
     holder: string,
   ): Promise<{ state: ConsumerState; version: number }> {
-    const { key, log, head, since } = options;
+    const { key, log, head, since, received } = options;
     for (let tries = 0; tries < TRIES; tries++) {
       const known = await load(key);
-      const fresh = createConsumerState(since?.epoch ?? head.epoch, since?.offset ?? head.offset);
+      const start = since ?? received;
+      const fresh = createConsumerState(start?.epoch ?? head.epoch, start?.offset ?? head.offset);
       // How far the log reaches is asked after the record: a head from before may lie below what was handed out since.
       const [now] = known ? await logs.heads([log]) : [];
       // Of an epoch that is gone nobody knows how far it came, and a server may still hand out what it remembers of it.
       const reach = now && now.epoch === known?.record.epoch ? now.offset : Number.POSITIVE_INFINITY;
       const recovered = known ? recoverConsumer(known.record, reach, maxInFlight) : fresh;
-      const state = now && Number.isFinite(reach) ? await expire(recovered, log, now) : recovered;
+      const young = now && Number.isFinite(reach) ? await expire(recovered, log, now) : recovered;
+      const state = known && received ? toldAhead(young, received, reach) : young;
       const version = await put(key, { ...state, holder, clean: false }, known?.version ?? 0);
       if (version === null) continue;
       if (known) tellHolder(key, known.record);
@@ -209,18 +217,20 @@ export function createConsumers(options: ConsumersOptions): Consumers {
 
     async function store(record: Omit<ConsumerRecord, 'holder'>): Promise<boolean> {
       if (temporary && record.clean) return records.remove(key, version);
-      let stored = await put(key, { ...record, holder }, version);
-      if (stored === null) {
-        // Either it is another's, or an earlier put was stored and its answer lost.
-        const now = await load(key);
-        if (now?.record.holder === holder) {
-          // Its owner may have acked something elsewhere.
-          const whole = { ...attachment.adopt(now.record), clean: record.clean, holder };
-          stored = await put(key, whole, now.version);
+      let mine: ConsumerRecord = { ...record, holder };
+      for (let tries = 0; tries < TRIES; tries++) {
+        const stored = await put(key, mine, version);
+        if (stored !== null) {
+          version = stored;
+          return true;
         }
+        // It is another's, or its owner acked something elsewhere, or an earlier put was stored and its answer lost.
+        const now = await load(key);
+        if (now?.record.holder !== holder) return false;
+        ({ version } = now);
+        mine = { ...attachment.adopt(now.record), clean: record.clean, holder };
       }
-      version = stored ?? version;
-      return stored !== null;
+      throw new WireError('unavailable', CONTENDED);
     }
 
     async function sync(): Promise<boolean> {

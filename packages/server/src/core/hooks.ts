@@ -1,5 +1,5 @@
 import { WireError } from '@continuo/protocol';
-import type { Report } from '../ports.ts';
+import type { Clock, Report } from '../ports.ts';
 import type { Principal } from './access.ts';
 
 /** What the host program says about publishing and subscribing: it may refuse, and change what is asked. */
@@ -39,19 +39,46 @@ export interface ChannelHooks {
   readonly onSubscribe?: OnSubscribe | undefined;
 }
 
-/** What a hook answers, checked: throws `forbidden` where it refused, `internal` where it failed. */
+/** How long a hook may take, in ms: whoever asked waits for it. */
+const HOOK_MS = 10_000;
+
+export interface AskHookOptions {
+  readonly name: string;
+  /** What is said to whom it refused. */
+  readonly refused: string;
+  readonly clock: Clock;
+  readonly report: Report;
+}
+
+/**
+ * What a hook answers, checked: throws `forbidden` where it refused, `unavailable` where it took too long, `internal` where
+ * it failed, or answered what is none of its answers.
+ */
 export async function askHook<T extends object>(
   ask: () => HookAnswer<T>,
-  { name, refused, report }: { readonly name: string; readonly refused: string; readonly report: Report },
+  { name, refused, clock, report }: AskHookOptions,
 ): Promise<Partial<T>> {
+  const failed = (cause: unknown): WireError => {
+    report(`the hook ${name}`, cause);
+    return new WireError('internal', 'Something went wrong here. It was noted; try again.', { cause });
+  };
   let answer: T | boolean | undefined;
+  const late = Promise.withResolvers<never>();
+  const stopTimer = clock.schedule(clock.now() + HOOK_MS, () => {
+    report(`the hook ${name}`, new Error(`it has not answered for ${HOOK_MS} ms`));
+    late.reject(new WireError('unavailable', 'The server did not decide in time. Try again.'));
+  });
   try {
-    answer = await ask();
+    answer = await Promise.race([ask(), late.promise]);
   } catch (error) {
-    if (error instanceof WireError) throw error;
-    report(`the hook ${name}`, error);
-    throw new WireError('internal', 'Something went wrong here. It was noted; try again.', { cause: error });
+    throw error instanceof WireError ? error : failed(error);
+  } finally {
+    stopTimer();
   }
   if (answer === false) throw new WireError('forbidden', refused);
-  return typeof answer === 'object' && answer !== null ? answer : {};
+  if (answer === undefined || answer === true) return {};
+  if (typeof answer === 'object' && answer !== null) return answer;
+  throw failed(
+    new TypeError(`it answered ${String(answer)}: true, false, an object or nothing can be answered`),
+  );
 }

@@ -22,6 +22,8 @@ import { correctionOf, missedBetween } from './told.ts';
 const SWEEP_MS = 1_000;
 /** Of the clients that one answer names: it says them twice, in a frame of 1 MiB. */
 const NAMED_BYTES = 400 * 1024;
+/** Of the channels of one of them. */
+const NAMED_CHANNELS = 100;
 export interface PresenceTerms {
   /** How often a client should beat, in ms. It is told to clients; nothing here goes by it. */
   readonly heartbeatIntervalMs: number;
@@ -197,7 +199,10 @@ export function createMembers(options: MembersOptions): Members {
   }
 
   return {
-    enter: seats.enter,
+    enter(client) {
+      start();
+      return seats.enter(client);
+    },
 
     async list(channel, { mayRead }) {
       start();
@@ -212,10 +217,11 @@ export function createMembers(options: MembersOptions): Members {
         const channels = [...member.channels.keys()].filter(mayRead);
         if (channel === null && channels.length === 0 && member.channels.size > 0) continue;
         total++;
-        if (bytes >= NAMED_BYTES) continue;
-        const one = shown(member, channels);
-        bytes += bytesOf(one);
-        if (bytes < NAMED_BYTES) members.push(one);
+        const one = shown(member, channels.slice(0, NAMED_CHANNELS));
+        const size = bytesOf(one);
+        if (bytes + size > NAMED_BYTES) continue;
+        bytes += size;
+        members.push(one);
       }
       return { members, total };
     },

@@ -107,7 +107,8 @@ export function createRedeliverer(options: RedelivererOptions): Redeliverer {
       options.onLost(entry);
       return true;
     }
-    const failed = at === 0 ? failures : failures + 1;
+    // One that was nacked, or is being given up, has its failure counted.
+    const failed = at === 0 || failures > terms.maxRetries ? failures : failures + 1;
     const isExpired = entry.at + ttlMs <= clock.now();
     if (isExpired || failed > terms.maxRetries) {
       await options.bury(entry, isExpired ? 'expired' : 'retries', { offset, failures: failed, at });

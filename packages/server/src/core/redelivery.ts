@@ -1,4 +1,4 @@
-import { type ConsumerState, type Handed, isApart, type Retry, setRetry } from './consumer.ts';
+import { type ConsumerState, type Handed, type Retry, setRetry } from './consumer.ts';
 
 /** When what is not acked comes again. Pure: a consumer's state and the time give what is due. */
 
@@ -87,12 +87,13 @@ function dueAt({ at, failures }: Retry, terms: RetryTerms): number {
 /** What is due at `now`: messages whose ack did not come in time, and those that are to come again. */
 export function dueOf(state: ConsumerState, terms: RetryTerms, now: number): readonly Retry[] {
   const due = state.retries.filter((retry) => dueAt(retry, terms) <= now);
+  const apart = new Set(state.retries.map(({ offset }) => offset));
   let from = 0;
   for (const [upTo, at] of state.handed) {
     if (at + waitOf(terms, 0) > now) break; // marks ascend in time
     for (const [first, last] of state.unacked)
       for (let offset = Math.max(first, from + 1); offset <= Math.min(last, upTo); offset++)
-        if (!isApart(state, offset)) due.push({ offset, failures: 0, at });
+        if (!apart.has(offset)) due.push({ offset, failures: 0, at });
     from = upTo;
   }
   return due;

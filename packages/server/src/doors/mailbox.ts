@@ -17,6 +17,9 @@ import type { PollSubscription } from './pollers.ts';
 /** How often it looks at what its client is subscribed to, in ms: other servers take requests, too. */
 const LOOK_MS = 5_000;
 
+/** Why a mailbox ends that its reader did not close. */
+export type MailboxEnd = 'taken_over' | 'closing' | { readonly error: unknown };
+
 export interface MailboxOptions {
   /** One mailbox a key is live: the newest. */
   readonly key: string;
@@ -37,7 +40,7 @@ export interface MailboxOptions {
   /** More of its channels have nothing left to send, or no room. */
   onLooked?(): void;
   /** It is to be closed: another has what it had, its server closes, or something is wrong. */
-  onOver(error?: unknown): void;
+  onOver(why: MailboxEnd): void;
   /** Its client is on a channel that is read: tells it who else comes and goes. Default: nobody is told anything. */
   arrive?: NonNullable<ReadingOptions['arrive']>;
 }
@@ -69,21 +72,21 @@ export interface MailboxDeps extends ReadingDeps {
 }
 
 export function createMailboxes(deps: MailboxDeps): Mailboxes {
-  const live = new Map<string, { readonly mailbox: Mailbox; end(): void }>();
+  const live = new Map<string, { readonly mailbox: Mailbox; end(why: 'taken_over' | 'closing'): void }>();
 
   return {
     open(options) {
       const { key, onOver } = options;
-      live.get(key)?.end();
+      live.get(key)?.end('taken_over');
       const mailbox = openMailbox(options, deps, () => {
         if (live.get(key)?.mailbox === mailbox) live.delete(key);
       });
-      live.set(key, { mailbox, end: () => onOver() });
+      live.set(key, { mailbox, end: (why) => onOver(why) });
       return mailbox;
     },
     look: (key) => live.get(key)?.mailbox.look(),
     close() {
-      for (const { end } of [...live.values()]) end();
+      for (const { end } of [...live.values()]) end('closing');
     },
   };
 }
@@ -119,7 +122,7 @@ function openMailbox(options: MailboxOptions, deps: MailboxDeps, onClosed: () =>
         onLooked: () => onLooked?.(),
         onTakenOver() {
           allHeld = false;
-          if (!over) onOver();
+          if (!over) onOver('taken_over');
         },
         ...(arrive && { arrive }),
       },
@@ -189,7 +192,7 @@ function openMailbox(options: MailboxOptions, deps: MailboxDeps, onClosed: () =>
       isOpen = true;
     } catch (error) {
       if (!isOpen || (error instanceof WireError && error.code === 'unauthorized')) {
-        if (!over) onOver(error);
+        if (!over) onOver({ error });
         return;
       }
       report(`looking at what ${clientId} is subscribed to`, error);

@@ -27,7 +27,7 @@ import { credentialOf, parseBody, positionsOf, readBody, statusOf } from './http
 import { createMailboxes } from './mailbox.ts';
 import { askerOf, createPollClients } from './poll-clients.ts';
 import { keyOfPoller } from './pollers.ts';
-import { listPresence, membersOf } from './presence-rows.ts';
+import { demandPresence, listPresence, membersOf } from './presence-rows.ts';
 import { createPushStreams } from './push-sse.ts';
 import { toWireError } from './socket.ts';
 
@@ -145,7 +145,7 @@ export function createPollDoor(options: PollDoorOptions): PollDoor {
       },
       onLooked: expire,
       arrive: (channel, to) => clients.arrive(identity, channel, to),
-      onOver: (error) => (error === undefined ? finish() : fail(error)),
+      onOver: (why) => (typeof why === 'string' ? finish() : fail(why.error)),
     });
     /** However short it may wait: every channel is looked at once. */
     function expire(): void {
@@ -248,6 +248,7 @@ export function createPollDoor(options: PollDoorOptions): PollDoor {
     const { poll_token, ...change } = parseBody(PollHeartbeat, await readBody(c), 'bad_request');
     const identity = await clients.identify(poll_token);
     membersOf(members); // or it is told that there are none
+    demandPresence(identity.principal);
     await clients.presenceOf(identity)?.beat(change);
     return c.json({ ok: true });
   });

@@ -31,6 +31,7 @@ export function createPresenceRows(members: Members | null): Readonly<Record<str
     const principal = await principalOf(pusher);
     const { status, metadata } = frame;
     const there = membersOf(members);
+    demandPresence(principal);
     if (pusher.closed) return;
     await presenceOf(pusher, principal, there).beat({ status, metadata });
     answer(pusher, frame, { type: 'presence.heartbeat_ack', ok: true });
@@ -46,6 +47,12 @@ export function createPresenceRows(members: Members | null): Readonly<Record<str
     'presence.heartbeat': { schema: HeartbeatFrame, handle: heartbeat },
     'presence.query': { schema: PresenceQueryFrame, handle: query },
   };
+}
+
+/** Who may neither read nor publish has nothing to be seen at. Throws `forbidden`. */
+export function demandPresence({ scopes }: Principal): void {
+  if (scopes.has('read') || scopes.has('publish')) return;
+  throw new WireError('forbidden', 'This token allows neither read nor publish on any channel.');
 }
 
 /** The rows of a door whose every frame is a sign of life. */

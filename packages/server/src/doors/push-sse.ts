@@ -1,4 +1,5 @@
 import {
+  type ErrorFrame,
   encodeVectorCursor,
   PushSseQuery,
   type VectorCursor,
@@ -18,6 +19,8 @@ import { keyOfPoller } from './pollers.ts';
 import { toWireError } from './socket.ts';
 
 /** Door 2 as server-sent events: a mailbox that lives as long as its stream. */
+
+const TAKEN_OVER = 'Another connection of this client has its channels now. Do not come back by yourself.';
 
 /** Characters of an id: a browser sends it back as a header. */
 const MAX_ID = 8_000;
@@ -82,6 +85,8 @@ export function createPushStreams(options: PushStreamsOptions): PushStreams {
     const { expiresAt } = viewer.principal;
     const frame = (text: string): Uint8Array => peer.wire.frame(text);
     const end = (): void => peer.close(1000, 'the stream has ended');
+    const reader = withWire(peer, eventWire(peer.wire));
+    const say = (said: ErrorFrame): void => reader.send(reader.wire.frame(JSON.stringify(said)));
     let told = false;
     let telling = false;
     /** After what this tick brings: where all channels are. */
@@ -96,7 +101,7 @@ export function createPushStreams(options: PushStreamsOptions): PushStreams {
     const mailbox = mailboxes.open({
       ...viewer,
       received,
-      peer: withWire(peer, eventWire(peer.wire)),
+      peer: reader,
       // Who is told of others, too, reads two logs.
       ...(!viewer.arrive && { alone: positionedDialects(peer.wire) }),
       onSent: (_messages, moved) => moved && tell(),
@@ -106,8 +111,9 @@ export function createPushStreams(options: PushStreamsOptions): PushStreams {
         told = true;
         tell();
       },
-      onOver(error) {
-        if (error !== undefined) toWireError(error, report); // what is our own fault is noted there
+      onOver(why) {
+        if (why === 'taken_over') say({ type: 'error', code: why, message: TAKEN_OVER });
+        else if (why !== 'closing') toWireError(why.error, report); // what is our own fault is noted there
         end();
       },
     });

@@ -10,6 +10,7 @@ import {
   type Reset,
   SubscribeFrame,
   UnsubscribeFrame,
+  WireError,
 } from '@continuo/protocol';
 import type { Attachment } from '../core/attachment.ts';
 import type { Channels } from '../core/channels.ts';
@@ -40,6 +41,9 @@ export interface PushDoorOptions {
   readonly report: Report;
   readonly enabled: boolean;
 }
+
+/** Channels of one connection. */
+const MAX_CHANNELS = 1_000;
 
 export function createPushDoor(options: PushDoorOptions): SocketProtocol<Pusher> {
   const { channels, consumers, feeds, tails, deadLetters, members, random, report, enabled } = options;
@@ -76,6 +80,8 @@ export function createPushDoor(options: PushDoorOptions): SocketProtocol<Pusher>
     const { channel } = frame;
     const principal = await principalOf(pusher);
     const { connection, clientId, temporary } = pusher;
+    if (!pusher.subscriptions.has(channel) && pusher.subscriptions.size >= MAX_CHANNELS)
+      throw new WireError('too_large', `A connection has at most ${MAX_CHANNELS} channels. Leave one first.`);
     const asker = { principal, clientId, source: sourceOf(principal.user, clientId) };
     const { delivery, echo, since, epoch, presence } = await channels.admit(asker, channel, frame);
     await drop(pusher, channel);
@@ -85,17 +91,22 @@ export function createPushDoor(options: PushDoorOptions): SocketProtocol<Pusher>
     if (pusher.closed) return; // nothing is taken from whoever has the consumer now
     const start = since === undefined ? undefined : { epoch: epoch ?? head.epoch, offset: since };
     const attachment = delivery
-      ? await consumers.attach({
-          key: keyOf.consumer(principal.user, clientId, channel),
-          log,
-          head,
-          since: start,
-          temporary,
-          onRoom: () => pusher.subscriptions.get(channel)?.feed.resume(),
-          onTakenOver: () => connection.close('taken_over'),
-          redeliver: (entry, attempt) => redeliver(connection.peer, entry, attempt),
-          onLost: (reset) => connection.send(resetFrame(channel, reset)),
-        })
+      ? await consumers
+          .attach({
+            key: keyOf.consumer(principal.user, clientId, channel),
+            log,
+            head,
+            since: start,
+            temporary,
+            onRoom: () => pusher.subscriptions.get(channel)?.feed.resume(),
+            onTakenOver: () => connection.close('taken_over'),
+            redeliver: (entry, attempt) => redeliver(connection.peer, entry, attempt),
+            onLost: (reset) => connection.send(resetFrame(channel, reset)),
+          })
+          .catch((error: unknown) => {
+            depart(pusher, channel); // nobody is there who could not subscribe
+            throw error;
+          })
       : null;
     if (pusher.closed) return attachment?.abandon();
     const after = attachment?.after ?? start ?? { epoch: head.epoch, offset: head.offset };
@@ -173,11 +184,14 @@ export function createPushDoor(options: PushDoorOptions): SocketProtocol<Pusher>
     return consumers[what](keyOf.consumer(user, pusher.clientId, channel), logOf.channel(channel), eventId);
   }
 
+  /** Of several channels that have a message with this id in flight, the one where it has been the longest. */
   function inFlight(pusher: Pusher, eventId: string): Attachment | null {
+    let oldest: { readonly attachment: Attachment; readonly since: number } | null = null;
     for (const { attachment } of pusher.subscriptions.values()) {
-      if (attachment?.isInFlight(eventId)) return attachment;
+      const since = attachment?.inFlightSince(eventId) ?? null;
+      if (attachment && since !== null && (!oldest || since < oldest.since)) oldest = { attachment, since };
     }
-    return null;
+    return oldest?.attachment ?? null;
   }
 
   async function unsubscribe(pusher: Pusher, frame: { channel: string } & Answered): Promise<void> {
