@@ -1,6 +1,6 @@
 import { mergeVectorCursors } from '@continuo/protocol/cursor';
 import { dialHttp, type HttpSocket, type HttpTransportOptions } from './http.ts';
-import { type PushTransport, transportOf } from './transport.ts';
+import { CloseError, type PushTransport, transportOf } from './transport.ts';
 
 /** The gateway sends a comment every 15 s: after so much silence the stream is dead, in ms. */
 const SILENCE_MS = 40_000;
@@ -24,7 +24,9 @@ function dialSse(options: HttpTransportOptions): HttpSocket {
           for (const block of blocks) {
             const data = /^data: (.*)/m.exec(block)?.[1];
             const id = /^id: (.*)/m.exec(block)?.[1];
-            if (data) line.push(JSON.parse(data));
+            const frame = data && JSON.parse(data);
+            if (frame?.code === 'taken_over') throw new CloseError(4409, frame.code);
+            if (frame) line.push(frame);
             if (id) line.cursor = mergeVectorCursors(line.cursor, id);
           }
         }

@@ -453,3 +453,34 @@ describe('a message that is given up', () => {
     expect(await settled(consumers.reopen(KEY, LOG, { epoch, offset: 4 }))).toBe(false);
   });
 });
+
+describe('a consumer that is changed elsewhere again and again', () => {
+  it('P-10 stays with who holds it, though its own changes come too late many times', async () => {
+    let meanwhile: (() => Promise<unknown>)[] = [];
+    const takeOvers: string[] = [];
+    const world = createWorld((store) =>
+      interceptStore(store, async (call, go) => {
+        if (call.name === 'put') await meanwhile.shift()?.();
+        return go();
+      }),
+    );
+    const { publish, attach, consumers, settled, store, clock } = world;
+    const attachment = await attach({ onTakenOver: () => void takeOvers.push('taken') });
+    await publish(9);
+    deliver(attachment, 1, 9);
+    await settled(attachment.ack('e9'));
+    const bystander = createConsumers({
+      ...store,
+      clock,
+      random: createSeededRandom(9),
+      report() {},
+      maxInFlight: MAX,
+    });
+    meanwhile = [1, 3, 5].map((number) => () => bystander.ack(KEY, LOG, `e${number}`));
+    expect(await settled(attachment.ack('e7'))).toBe(true);
+    expect([takeOvers, meanwhile]).toEqual([[], []]);
+    await settled(attachment.detach());
+    expect(await consumers.committed(KEY)).toMatchObject({ offset: 1 });
+    expect(pendingOf(await attach())).toEqual([2, 4, 6, 8]);
+  });
+});

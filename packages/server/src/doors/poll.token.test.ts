@@ -35,6 +35,15 @@ describe('the token of a poll', () => {
     expect((await post('/api/push/poll/register', body, ask)).status).toBe(status);
   });
 
+  it('P-12 is good as it was given, and no other spelling of it', async () => {
+    const { post } = openGateway();
+    const { poll_token } = PollRegistered.parse((await post('/api/push/poll/register')).body);
+    for (const more of ['A', '=', '.', ' '])
+      expect(
+        (await post('/api/push/poll/messages', { poll_token: poll_token + more, timeout: 0 })).status,
+      ).toBe(401);
+  });
+
   it.each(ROUTES)('P-12 alone is the credential of /%s: a wrong one gets 401', async (route) => {
     const { post } = openGateway({ tokens: TWO_PEOPLE });
     for (const poll_token of ['', 'guess', 'a.b']) {
