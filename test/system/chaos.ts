@@ -127,7 +127,10 @@ export async function chaos(options: ChaosOptions): Promise<ChaosReport> {
       .filter((letter, at, all) => !doomed.includes(letter) || letter === all[at - 1]);
     if (surplus.length > 0)
       throw new Error(
-        `seed ${seed}: given up and should not be, or twice: ${surplus.slice(0, 5).join(', ')}`,
+        `seed ${seed}: given up twice or, marked *, that should not be: ${surplus
+          .slice(0, 5)
+          .map((letter) => `${letter}${doomed.includes(letter) ? '' : '*'}`)
+          .join(', ')}`,
       );
     const wrong = consumers.flatMap((consumer) => [
       ...consumer.wrong,

@@ -68,13 +68,14 @@ export function feedFrom(state: ConsumerState): number {
   return state.delivered;
 }
 
-/** One failure more: it is due at once, or to be given up. */
+/** One failure more: it is due at once, or to be given up. One that is being given up dies once. */
 export function nackOf(
   state: ConsumerState,
   offset: number,
   { terms, now }: { readonly terms: RetryTerms; readonly now: number },
 ): ConsumerState {
   const failures = (state.retries.find((retry) => retry.offset === offset)?.failures ?? 0) + 1;
+  if (failures > terms.maxRetries + 1) return state;
   // The time tells one death of a message from the next.
   return setRetry(state, { offset, failures, at: failures > terms.maxRetries ? now : 0 });
 }
