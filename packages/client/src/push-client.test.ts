@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { outcome } from '../test/client.ts';
 import { again, agree, message, settledBy, setUpPush } from '../test/push.ts';
 import { ConnectionError, GatewayError, TimeoutError, UnauthorizedError } from './errors.ts';
+import { PushClient } from './push-client.ts';
 
 describe('a greeting', () => {
   it('presents the token, the id and what the client understands', async () => {
@@ -135,20 +136,20 @@ describe('messages', () => {
     expect(settledBy(server)).toEqual(['e1', 'e1']);
   });
 
-  it('are remembered by 2,000 ids a channel, the oldest forgotten', async () => {
+  it('are remembered by 20,000 ids, the oldest forgotten', async () => {
     const { connect, subscribe, clock } = setUpPush();
     const server = await connect();
     let shown = 0;
     await subscribe('news', () => shown++);
-    for (let sequence = 1; sequence <= 2_001; sequence++) server.say(message(sequence));
+    for (let sequence = 1; sequence <= 20_001; sequence++) server.say(message(sequence));
     await clock.settle();
-    expect(shown).toBe(2_001);
-    server.say(again(2), again(2_001));
+    expect(shown).toBe(20_001);
+    server.say(again(2), again(20_001));
     await clock.settle();
-    expect(shown).toBe(2_001);
+    expect(shown).toBe(20_001);
     server.say(again(1));
     await clock.settle();
-    expect(shown).toBe(2_002);
+    expect(shown).toBe(20_002);
   });
 
   it('that nobody listens for wait unacked, at most 1,000, and then come in order', async () => {
@@ -547,4 +548,73 @@ describe('the end', () => {
     expect(subscribed.settled).toBeInstanceOf(ConnectionError);
     expect(states).toEqual(['connecting', 'reconnecting', 'disconnected']);
   });
+});
+
+describe('waitFor', () => {
+  it('takes one message of those that wait, each time the next', async () => {
+    const { client, connect, subscribe, clock } = setUpPush();
+    const server = await connect();
+    await subscribe('news');
+    server.say(message(1), message(2), message(3));
+    await clock.settle();
+    const got = [];
+    for (let count = 0; count < 3; count++) got.push((await client.waitFor('news')).sequence);
+    expect(got).toEqual([1, 2, 3]);
+  });
+
+  it('is over with the connection, and with the channel', async () => {
+    const { client, connect, subscribe, clock } = setUpPush();
+    await connect();
+    await subscribe('news');
+    const left = expect(client.waitFor('news')).rejects.toThrow('unsubscribe("news") was called');
+    void client.unsubscribe('news');
+    await left;
+    const over = expect(client.waitFor('sport')).rejects.toThrow('disconnect() was called');
+    await clock.settle();
+    client.disconnect();
+    await over;
+  });
+
+  it('may wait for ever', async () => {
+    const { client, connect, subscribe, clock } = setUpPush();
+    const server = await connect();
+    await subscribe('news');
+    const waiting = client.waitFor('news', { timeoutMs: Number.POSITIVE_INFINITY });
+    await clock.advance(1_000);
+    server.say(message(1));
+    expect((await waiting).sequence).toBe(1);
+  });
+});
+
+describe('a channel that is left while a handler runs', () => {
+  it('shows nothing twice when it is subscribed to again', async () => {
+    const { client, connect, subscribe, clock } = setUpPush();
+    const server = await connect();
+    let shown = 0;
+    await subscribe('news', () => new Promise(() => void shown++));
+    server.say(message(1));
+    await clock.settle();
+    const leaving = client.unsubscribe('news');
+    await clock.settle();
+    server.say({
+      type: 'channel.unsubscribed',
+      channel: 'news',
+      ok: true,
+      request_id: server.got('channel.unsubscribe').at(-1)?.request_id,
+    });
+    await leaving;
+    await subscribe('news', () => void shown++);
+    server.say(again(1));
+    await clock.settle();
+    expect(shown).toBe(1);
+  });
+});
+
+describe('a URL', () => {
+  it.each(['localhost:8765/ws', 'ftp://there/ws', 'ws://there/ws#part', ''])(
+    'is refused that cannot be: %j',
+    (url) => {
+      expect(() => new PushClient({ url })).toThrow(/url must not be/);
+    },
+  );
 });

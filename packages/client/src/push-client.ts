@@ -25,6 +25,8 @@ import { createSubscriptions, type SubscribeOptions, type Subscriptions } from '
 
 /** The client says that it is there, this often, in ms. */
 const HEARTBEAT_MS = 15_000;
+/** Timers hold 31 bits. */
+const TIMER_MAX_MS = 2 ** 31;
 /** Of a frame: gateways take no larger one, in bytes. */
 const MAX_FRAME = 1024 * 1024;
 
@@ -58,17 +60,22 @@ export class PushClient {
   readonly #subscriptions: Subscriptions;
   /** Channels that only `waitFor` subscribed to. */
   readonly #borrowed = new Set<string>();
+  /** The calls of `waitFor`. */
+  readonly #waits = new Set<{ readonly channel: string; readonly reject: (reason: Error) => void }>();
   #clientId: string;
   /** The one that was greeted last. */
   #transport: string;
   /** What every new connection says of the client. */
   #presence: { readonly status: string; readonly metadata: Metadata | undefined } | undefined;
   #stopBeat = (): void => {};
+  #beatMs = HEARTBEAT_MS;
+  /** Why it is over, where not by `disconnect()`. */
+  #reason: Error | undefined;
 
   constructor(options: PushClientOptions) {
     const { url, probeMs = 60_000 } = options;
-    checkOption('url', url, 'string', URL.canParse(url));
-    checkOption('probeMs', probeMs, 'number', probeMs > 0);
+    checkOption('url', url, 'string', /^(ws|http)s?:\/\/[^#]+$/i.test(url) && URL.canParse(url));
+    checkOption('probeMs', probeMs, 'number', probeMs > 0 && probeMs < TIMER_MAX_MS);
     const platform = platformOf(options);
     this.#clientId = options.clientId ?? platform.id();
     this.#transport = options.transport ? 'custom' : 'websocket';
@@ -84,6 +91,7 @@ export class PushClient {
     };
     this.#link = createLink({
       ...options,
+      backoff: { maxMs: 5_000, ...options.backoff },
       token: options.authToken,
       reconnect: options.autoReconnect,
       platform: { ...platform, dial: createDial(options, platform, { greeting, probeMs, onTransport }) },
@@ -99,6 +107,8 @@ export class PushClient {
         this.#subscriptions.renew();
       },
       onEnd: (error, reason) => {
+        this.#reason = reason;
+        for (const { reject } of this.#waits) reject(error);
         this.#control.end(error);
         this.#subscriptions.end(error);
         this.#inbox.end(reason);
@@ -153,7 +163,7 @@ export class PushClient {
     const { end } = this.#link;
     if (!end)
       await this.#events.read('end').next(); // nothing but the end ends it
-    else if (!(end instanceof ConnectionError)) throw end;
+    else if (this.#reason) throw this.#reason;
   }
 
   /** Looks now whether the connection lives, or dials now: for what only the application knows, as a return to it. */
@@ -193,6 +203,8 @@ export class PushClient {
   async unsubscribe(channel: string): Promise<void> {
     this.#borrowed.delete(channel);
     this.#inbox.forget(channel);
+    for (const wait of this.#waits)
+      if (wait.channel === channel) wait.reject(new ConnectionError(`unsubscribe("${channel}") was called.`));
     await this.#subscriptions.close(channel);
   }
 
@@ -211,25 +223,28 @@ export class PushClient {
   }
 
   /**
-   * The next message of a channel, which counts as handled; subscribes for it, if need be. Rejects with `TimeoutError`, or
-   * when the gateway refuses.
+   * The next message of a channel, which counts as handled; subscribes for it, if need be. Rejects with `TimeoutError`, when
+   * the gateway refuses, and when the channel is left or the connection over.
    */
   async waitFor(channel: string, { timeoutMs }: { readonly timeoutMs?: number } = {}): Promise<PushMessage> {
     const { end } = this.#link;
     if (end) throw end;
     const { promise, resolve, reject } = Promise.withResolvers<PushMessage>();
-    const stop = this.#inbox.listen(channel, (message) => {
-      stop();
-      resolve(message);
-    });
+    const stop = this.#inbox.listen(channel, resolve, true);
+    const wait = { channel, reject };
+    this.#waits.add(wait);
     const late = new TimeoutError(`Nothing came on "${channel}" within ${timeoutMs} ms.`);
-    const stopTimer = timeoutMs && this.#link.platform.timer(timeoutMs, () => reject(late));
+    const stopTimer =
+      timeoutMs !== undefined &&
+      timeoutMs < TIMER_MAX_MS &&
+      this.#link.platform.timer(timeoutMs, () => reject(late));
     if (!this.#subscriptions.has(channel)) this.#borrowed.add(channel);
     this.#subscriptions.open(channel).catch(reject);
     try {
       return await promise;
     } finally {
       stop();
+      this.#waits.delete(wait);
       if (stopTimer) stopTimer();
       // The ack goes first: what is not acked comes again.
       this.#link.platform.timer(0, () => {
@@ -265,13 +280,14 @@ export class PushClient {
 
   #beat(presence?: object): void {
     this.#ask({ type: 'presence.heartbeat', ...presence }).catch(() => {}); // presence may be switched off
-    this.#stopBeat = this.#link.platform.timer(HEARTBEAT_MS, () => this.#beat());
+    this.#stopBeat = this.#link.platform.timer(this.#beatMs, () => this.#beat());
   }
 
   #onFrame(frame: PushServerFrame): void {
     switch (frame.type) {
       case 'authenticated':
         this.#clientId = frame.client_id;
+        this.#beatMs = frame.heartbeat_interval_ms ?? HEARTBEAT_MS;
         if (!this.isConnected) return this.#link.greeted();
         this.#link.change(false); // the transport is another one: what was asked over the old one is asked anew
         return this.#link.change(true);

@@ -62,7 +62,7 @@ export function setUpPush(options: Partial<PushClientOptions> = {}) {
         const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
         const writer = writable.getWriter();
         stopStream = () => void writer.abort(new Error('aborted')).catch(() => {});
-        resolve(new Response(readable));
+        resolve(new Response(readable, { headers: { 'content-type': 'text/event-stream' } }));
         return {
           async write(text) {
             void writer.write(new TextEncoder().encode(text));

@@ -50,9 +50,9 @@ export const PollBatch = z.object({
 export const PollSubscribed = z.object({
   ok: z.literal(true),
   channel: z.string(),
-  /** Where this client now stands in the channel. */
-  cursor: z.int(),
-  epoch: z.string(),
+  /** Where this client now stands in the channel, where it asked for more than the channel. */
+  cursor: z.int().optional(),
+  epoch: z.string().optional(),
 });
 
 /** Of acks and nacks. */

@@ -135,6 +135,8 @@ export const AuthenticatedFrame = z.object({
   type: z.literal('authenticated'),
   client_id: z.string(),
   subject: z.string(),
+  /** How often the client should beat, in ms. Absent: every 15,000. */
+  heartbeat_interval_ms: z.int().optional(),
   ...answered,
 });
 export type AuthenticatedFrame = z.infer<typeof AuthenticatedFrame>;

@@ -9,6 +9,8 @@ export interface TailOptions extends ChannelOptions {
 
 /** How long the gateway may take to answer at first, in ms. */
 const ANSWER_MS = 5_000;
+/** What whoever reads the output may leave unread, in bytes. */
+const UNREAD_BYTES = 16 * 1024 * 1024;
 /** A person waits: it comes back sooner than a service would. */
 const BACKOFF = { initialMs: 250, maxMs: 5_000 };
 
@@ -28,9 +30,23 @@ export async function tail(name: string, options: TailOptions): Promise<void> {
     onError: (error) => note(error instanceof Error ? error.message : String(error)),
   });
   client.on('channel.reset', ({ reason, from, to }) =>
-    note(`messages ${from + 1} to ${to} are gone (${reason})`),
+    note(
+      reason === 'trimmed'
+        ? `messages ${from + 1} to ${to} are gone`
+        : `the channel is not the one it was (${reason}): it goes on after message ${to}`,
+    ),
   );
-  const stop = (): void => client.disconnect();
+  let isStopped = false;
+  const stop = (): void => {
+    isStopped = true;
+    client.disconnect();
+  };
+  let isSlow = false;
+  const show = (message: PushMessage): void => {
+    print(message);
+    isSlow ||= process.stdout.writableLength > UNREAD_BYTES;
+    if (isSlow) client.disconnect();
+  };
   process.once('SIGINT', stop);
   process.stdout.once('error', stop);
   const closed = client.waitClosed();
@@ -38,9 +54,10 @@ export async function tail(name: string, options: TailOptions): Promise<void> {
   try {
     await client.connect({ signal: AbortSignal.timeout(ANSWER_MS) });
     const since = options.since === undefined ? {} : { since: options.since };
-    await client.subscribe(channel, print, { delivery: false, echo: true, ...since });
+    await client.subscribe(channel, show, { delivery: false, echo: true, ...since });
   } catch (error) {
     client.disconnect();
+    if (isStopped) return;
     if (error instanceof Error && error.name === 'TimeoutError') throw unreachable(url, error);
     throw new UsageError(error instanceof Error ? error.message : String(error));
   }
@@ -51,6 +68,7 @@ export async function tail(name: string, options: TailOptions): Promise<void> {
   } finally {
     process.off('SIGINT', stop);
   }
+  if (isSlow) throw new UsageError('Whoever reads this output is too slow for the channel.');
 }
 
 function print({ channel, sequence, eventId, timestamp, source, data }: PushMessage): void {

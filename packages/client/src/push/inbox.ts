@@ -1,8 +1,8 @@
 import { createEventQueue } from '../event-queue.ts';
 import type { MessageHandler, PushMessage } from './message.ts';
 
-/** Ids of handled messages that a channel remembers, and messages that wait for a handler. */
-const REMEMBERED = 2_000;
+/** Ids of handled messages that are remembered, of all channels, and messages of one that wait for a handler. */
+const REMEMBERED = 20_000;
 const WAITING = 1_000;
 /** Messages an iterator may leave unread. */
 const UNREAD = 10_000;
@@ -16,8 +16,8 @@ const FAILED = Symbol();
  * for waits, at most 1,000 of a channel; what comes then is not taken, which is reported: with acks it comes again.
  */
 export interface Inbox {
-  /** Adds a handler of a channel. Returns its remover. */
-  listen(channel: string, handler: MessageHandler): () => void;
+  /** Adds a handler of a channel, or of its next message alone. Returns its remover. */
+  listen(channel: string, handler: MessageHandler, once?: boolean): () => void;
   /** Whether a handler of this very channel is there. */
   hears(channel: string): boolean;
   /** Adds a handler of all channels. */
@@ -39,44 +39,42 @@ export interface InboxOptions {
   report(error: unknown): void;
 }
 
-interface Box {
-  readonly handled: Set<string>;
-  /** Of messages that are being handled, or wait. */
-  readonly open: Set<string>;
-  readonly waiting: PushMessage[];
-  /** More came than may wait. */
-  isFull: boolean;
+interface Listening {
+  readonly channel: string | null;
+  readonly handler: MessageHandler;
+  readonly once: boolean;
 }
 
+const keyOf = ({ channel, eventId }: Pick<PushMessage, 'channel' | 'eventId'>): string =>
+  `${channel} ${eventId}`;
+
 export function createInbox({ settle, report }: InboxOptions): Inbox {
-  const handlers = new Set<{ readonly channel: string | null; readonly handler: MessageHandler }>();
-  const boxes = new Map<string, Box>();
+  const handlers = new Set<Listening>();
+  /** By {@link keyOf}: handled, the oldest first; being handled, or waiting; and channels of which no more may wait. */
+  const handled = new Set<string>();
+  const open = new Set<string>();
+  /** By channel. */
+  const waiting = new Map<string, PushMessage[]>();
   const readers = new Set<(reason?: Error) => void>();
 
-  const handlersOf = (of: string): MessageHandler[] =>
-    [...handlers].filter(({ channel }) => channel === null || channel === of).map(({ handler }) => handler);
-
-  function boxOf(channel: string): Box {
-    const box = boxes.get(channel) ?? { handled: new Set(), open: new Set(), waiting: [], isFull: false };
-    boxes.set(channel, box);
-    return box;
-  }
-
-  /** Shows what waits, as long as somebody listens: a handler may remove itself. */
-  function show(channel: string, box: Box): void {
+  /** Shows what waits, as long as somebody listens. */
+  function show(channel: string): void {
+    const messages = waiting.get(channel) ?? [];
     for (;;) {
-      const listening = handlersOf(channel);
-      const message = listening.length > 0 && box.waiting.shift();
-      if (!message) return;
-      box.isFull = false;
-      void handle(message, box, listening);
+      const listening = [...handlers].filter((each) => each.channel === null || each.channel === channel);
+      const message = listening.length > 0 && messages.shift();
+      if (!message) break;
+      open.delete(channel);
+      for (const each of listening) if (each.once) handlers.delete(each);
+      void handle(message, listening);
     }
+    if (messages.length === 0) waiting.delete(channel);
   }
 
-  async function handle(message: PushMessage, box: Box, listening: readonly MessageHandler[]): Promise<void> {
-    const { eventId } = message;
+  async function handle(message: PushMessage, listening: readonly Listening[]): Promise<void> {
+    const key = keyOf(message);
     const results = await Promise.all(
-      listening.map(async (handler) => {
+      listening.map(async ({ handler }) => {
         try {
           return await handler(message);
         } catch (error) {
@@ -85,19 +83,19 @@ export function createInbox({ settle, report }: InboxOptions): Inbox {
         }
       }),
     );
-    box.open.delete(eventId);
+    open.delete(key);
     if (results.includes(FAILED)) return settle(message, false);
     if (results.includes(LEFT)) return;
-    box.handled.add(eventId);
-    const [oldest = eventId] = box.handled;
-    if (box.handled.size > REMEMBERED) box.handled.delete(oldest);
+    handled.add(key);
+    const [oldest = key] = handled;
+    if (handled.size > REMEMBERED) handled.delete(oldest);
     settle(message, true);
   }
 
-  function listen(channel: string | null, handler: MessageHandler): () => void {
-    const entry = { channel, handler };
+  function listen(channel: string | null, handler: MessageHandler, once = false): () => void {
+    const entry = { channel, handler, once };
     handlers.add(entry);
-    for (const [name, box] of boxes) show(name, box);
+    for (const name of [...waiting.keys()]) show(name);
     return () => handlers.delete(entry);
   }
 
@@ -131,24 +129,29 @@ export function createInbox({ settle, report }: InboxOptions): Inbox {
       return queue;
     },
     take(message) {
-      const { channel, eventId } = message;
-      const box = boxOf(channel);
-      if (box.handled.has(eventId)) return settle(message, true); // the ack was lost, or came too late
-      if (box.open.has(eventId)) return;
-      if (box.waiting.length < WAITING) {
-        box.open.add(eventId);
-        box.waiting.push(message);
-        show(channel, box);
-      } else if (!box.isFull) {
-        box.isFull = true;
-        report(new Error(`${WAITING} messages of "${channel}" have no handler.`));
+      const { channel } = message;
+      const key = keyOf(message);
+      if (handled.has(key)) return settle(message, true); // the ack was lost, or came too late
+      if (open.has(key)) return;
+      const messages = waiting.get(channel) ?? [];
+      if (messages.length === WAITING) {
+        if (!open.has(channel)) report(new Error(`${WAITING} messages of "${channel}" have no handler.`));
+        open.add(channel); // no key is a channel's name: this is said once
+        return;
       }
+      open.add(key);
+      messages.push(message);
+      waiting.set(channel, messages);
+      show(channel);
     },
     forget(channel) {
-      boxes.delete(channel);
+      for (const message of waiting.get(channel) ?? []) open.delete(keyOf(message));
+      waiting.delete(channel);
       for (const each of handlers) if (each.channel === channel) handlers.delete(each);
     },
-    restart: (channel) => boxes.get(channel)?.handled.clear(),
+    restart(channel) {
+      for (const key of handled) if (key.startsWith(`${channel} `)) handled.delete(key);
+    },
     end(reason) {
       for (const close of [...readers]) close(reason);
     },

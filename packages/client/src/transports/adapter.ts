@@ -4,6 +4,9 @@ import { closeOf, type PushTransport } from './transport.ts';
 /** Transports that are being left: the same one is connected again when that is done. */
 const leaving = new WeakMap<PushTransport, Promise<unknown>>();
 
+/** Whatever it does, also what it throws at once, is a promise's. */
+const attempt = async (act: () => Promise<void>): Promise<void> => act();
+
 /** A transport as the socket that the connection machine knows. */
 export function socketOf(transport: PushTransport): SocketLike {
   let isOver = false;
@@ -13,11 +16,11 @@ export function socketOf(transport: PushTransport): SocketLike {
     onclose: null,
     onerror: null,
     send(text) {
-      transport.send(JSON.parse(text)).catch(fail);
+      attempt(() => transport.send(JSON.parse(text))).catch(fail);
     },
     close() {
       isOver = true;
-      const left = transport.disconnect().catch(() => {}); // gone is gone
+      const left = attempt(() => transport.disconnect()).catch(() => {}); // gone is gone
       leaving.set(transport, left);
     },
   };

@@ -119,7 +119,13 @@ export function dialHttp(options: HttpTransportOptions, round: (line: Line) => P
             body: JSON.stringify({ ...body, poll_token: line.pollToken || undefined }),
           }),
         });
-        if (!response.ok) throw errorOf((await response.json()).error);
+        if (!response.ok) {
+          const told = await response.json().catch(() => null);
+          if (told?.error) throw errorOf(told.error);
+          const message = `${base}${path.split('?')[0]} answers ${response.status}.`;
+          // What stands between may refuse a request for good; whatever else is wrong there may pass.
+          throw response.status < 500 ? errorOf({ code: 'bad_request', message }) : new Error(message);
+        }
         return await read(response, () => {
           stopTimer();
           stopTimer = arm();

@@ -11,7 +11,9 @@ function dialSse(options: HttpTransportOptions): HttpSocket {
     return line.ask({
       path: `sse?${query}`,
       ms: SILENCE_MS,
-      async read({ body }, alive) {
+      async read({ body, headers }, alive) {
+        if (!headers.get('content-type')?.includes('event-stream'))
+          throw new Error('This is no event stream.');
         const text = body?.pipeThrough(new TextDecoderStream()).getReader();
         let rest = '';
         for (;;) {

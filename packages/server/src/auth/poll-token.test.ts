@@ -12,7 +12,7 @@ const principal: Principal = {
   scopes: new Set(['read']),
   patterns: { agents: [], channels: ['news'] },
 };
-const identity: PollIdentity = { principal, clientId: 'device-7 é', registration: 'reg_1' };
+const identity: PollIdentity = { principal, clientId: 'device-7 é', registration: 'reg_1', reader: 'r1' };
 
 function createStore(): Store {
   return createMemoryStore({ clock: createFakeClock(), random: createSeededRandom(1) });

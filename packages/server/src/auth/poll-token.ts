@@ -10,6 +10,8 @@ export interface PollIdentity {
   readonly clientId: string;
   /** The id of its registration: the token is good while that stands. */
   readonly registration: string;
+  /** Tells one token of a client from another: who reads. */
+  readonly reader: string;
 }
 
 export interface PollTokens {
@@ -56,9 +58,18 @@ export function createPollTokens(options: {
   }
 
   return {
-    async sign({ principal, clientId, registration }) {
+    async sign({ principal, clientId, registration, reader }) {
       const { subject, user, scopes, patterns, expiresAt } = principal;
-      const claims = { subject, user, scopes: [...scopes], patterns, clientId, registration, expiresAt };
+      const claims = {
+        subject,
+        user,
+        scopes: [...scopes],
+        patterns,
+        clientId,
+        registration,
+        reader,
+        expiresAt,
+      };
       const payload = Buffer.from(JSON.stringify(claims)).toString('base64url');
       return `${payload}.${(await macOf(payload)).toString('base64url')}`;
     },
@@ -83,15 +94,16 @@ export function createPollTokens(options: {
         readonly patterns: Principal['patterns'];
         readonly clientId: string;
         readonly registration: string;
+        readonly reader: string;
         readonly expiresAt?: number;
       };
-      const { subject, user, scopes, patterns, clientId, registration, expiresAt } = claims;
+      const { subject, user, scopes, patterns, clientId, registration, reader, expiresAt } = claims;
       if (expiresAt !== undefined && expiresAt <= clock.now()) {
         throw new WireError('unauthorized', 'This poll token is too old. Register again with a new token.');
       }
       const expiry = expiresAt === undefined ? {} : { expiresAt };
       const principal = { subject, user, scopes: new Set(scopes), patterns, ...expiry };
-      return { principal, clientId, registration };
+      return { principal, clientId, registration, reader };
     },
   };
 }

@@ -17,12 +17,14 @@ import type { PollSubscription } from './pollers.ts';
 /** How often it looks at what its client is subscribed to, in ms: other servers take requests, too. */
 const LOOK_MS = 5_000;
 
-/** Why a mailbox ends that its reader did not close. */
-export type MailboxEnd = 'taken_over' | 'closing' | { readonly error: unknown };
+/** Why a mailbox ends that its reader did not close. `followed`: the same reader asks anew. */
+export type MailboxEnd = 'taken_over' | 'followed' | 'closing' | { readonly error: unknown };
 
 export interface MailboxOptions {
   /** One mailbox a key is live: the newest. */
   readonly key: string;
+  /** Who reads: one client may read at several places. */
+  readonly reader: string;
   readonly principal: Principal;
   readonly clientId: string;
   /** What its client is subscribed to now. What it throws at the opening, or as `unauthorized`, ends the mailbox. */
@@ -72,16 +74,24 @@ export interface MailboxDeps extends ReadingDeps {
 }
 
 export function createMailboxes(deps: MailboxDeps): Mailboxes {
-  const live = new Map<string, { readonly mailbox: Mailbox; end(why: 'taken_over' | 'closing'): void }>();
+  const live = new Map<
+    string,
+    {
+      readonly mailbox: Mailbox;
+      readonly reader: string;
+      end(why: 'taken_over' | 'followed' | 'closing'): void;
+    }
+  >();
 
   return {
     open(options) {
-      const { key, onOver } = options;
-      live.get(key)?.end('taken_over');
+      const { key, reader, onOver } = options;
+      const before = live.get(key);
+      before?.end(before.reader === reader ? 'followed' : 'taken_over');
       const mailbox = openMailbox(options, deps, () => {
         if (live.get(key)?.mailbox === mailbox) live.delete(key);
       });
-      live.set(key, { mailbox, end: (why) => onOver(why) });
+      live.set(key, { mailbox, reader, end: onOver });
       return mailbox;
     },
     look: (key) => live.get(key)?.mailbox.look(),

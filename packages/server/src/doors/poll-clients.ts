@@ -53,7 +53,7 @@ export function askerOf({ principal, clientId }: Pick<PollIdentity, 'principal' 
 }
 
 export function createPollClients(options: PollClientsOptions): PollClients {
-  const { channels, consumers, tokens, members, onChanged } = options;
+  const { channels, consumers, tokens, members, random, onChanged } = options;
   const pollers = createPollers(options);
 
   const presenceOf: PollClients['presenceOf'] = ({ principal, clientId }) =>
@@ -90,7 +90,8 @@ export function createPollClients(options: PollClientsOptions): PollClients {
 
   return {
     async register(principal, clientId) {
-      return { principal, clientId, registration: await pollers.register(principal.user, clientId) };
+      const registration = await pollers.register(principal.user, clientId);
+      return { principal, clientId, registration, reader: random.id() };
     },
 
     async identify(token) {

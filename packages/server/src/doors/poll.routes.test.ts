@@ -48,6 +48,7 @@ describe('a subscription without a socket', () => {
     expect(await ask({ delivery: false })).toEqual(at(1));
     expect(await ask({ since: 2 })).toEqual(at(2));
     expect(await ask({ since: 0 })).toEqual(at(2));
+    expect(await ask({})).toEqual({ ok: true, channel: 'news' });
   });
 
   it('P-7 does not move by being asked for once more', async () => {

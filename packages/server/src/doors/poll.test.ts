@@ -364,6 +364,23 @@ describe('a client that polls and has a socket', () => {
     expect(only(socket.of('channel_message'))).toMatchObject({ sequence: 1, attempt: 1 });
   });
 
+  it('P-10 of two readers with one id the older is told that the newer has taken over', async () => {
+    const world = openGateway();
+    const first = await register(world, 'tablet');
+    await first.subscribe('news');
+    const parked = first.begin();
+    await world.clock.settle();
+    const again = first.begin();
+    await world.clock.settle();
+    expect(await parked.batch()).not.toHaveProperty('taken_over');
+    const second = await register(world, 'tablet');
+    const newest = second.begin();
+    await world.clock.settle();
+    expect(await again.batch()).toMatchObject({ messages: [], taken_over: true });
+    await publish(world, 1, 1);
+    expect(told(await newest.batch())).toEqual(['1']);
+  });
+
   it('P-10 of two polls on two servers one has the messages', async () => {
     const world = openGateway();
     const poller = await register(world, 'tablet');

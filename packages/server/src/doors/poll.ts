@@ -117,6 +117,7 @@ export function createPollDoor(options: PollDoorOptions): PollDoor {
     const frames: Uint8Array[] = [];
     let count = 0;
     let over = false;
+    let takenOver = false;
     const { promise: finished, resolve: finish, reject: fail } = Promise.withResolvers<void>();
     finished.catch(() => {}); // whoever waits is told
     const peer: Peer = {
@@ -134,6 +135,7 @@ export function createPollDoor(options: PollDoorOptions): PollDoor {
     const deadline = Math.min(clock.now() + timeoutMs, principal.expiresAt ?? Number.POSITIVE_INFINITY);
     const mailbox = mailboxes.open({
       key: keyOfPoller(identity),
+      reader: identity.reader,
       principal,
       clientId,
       subscriptions: () => clients.subscriptions(identity),
@@ -145,7 +147,11 @@ export function createPollDoor(options: PollDoorOptions): PollDoor {
       },
       onLooked: expire,
       arrive: (channel, to) => clients.arrive(identity, channel, to),
-      onOver: (why) => (typeof why === 'string' ? finish() : fail(why.error)),
+      onOver(why) {
+        takenOver = why === 'taken_over';
+        if (typeof why === 'string') finish();
+        else fail(why.error);
+      },
     });
     /** However short it may wait: every channel is looked at once. */
     function expire(): void {
@@ -170,7 +176,7 @@ export function createPollDoor(options: PollDoorOptions): PollDoor {
       held = await mailbox.close();
     }
     // A newer reader took over: it delivers what this one may not.
-    return held ? batchOf(frames, cursor) : batchOf([], received, true);
+    return held ? batchOf(frames, cursor, takenOver) : batchOf([], received, true);
   }
 
   push.use(async (_c, next) => {
@@ -220,7 +226,8 @@ export function createPollDoor(options: PollDoorOptions): PollDoor {
   push.post('/poll/subscribe', async (c) => {
     const { poll_token, channel, ...wish } = parseBody(PollSubscribe, await readBody(c), 'bad_request');
     const { offset, epoch } = await clients.subscribe(await clients.identify(poll_token), channel, wish);
-    return c.json({ ok: true, channel, cursor: offset, epoch });
+    const isPlain = Object.keys(wish).length === 0;
+    return c.json(isPlain ? { ok: true, channel } : { ok: true, channel, cursor: offset, epoch });
   });
 
   push.post('/poll/unsubscribe', async (c) => {

@@ -31,6 +31,7 @@ function createWorld(): World {
       principal,
       clientId,
       registration: await pollers.register('ann', clientId),
+      reader: clientId,
     }),
   };
 }

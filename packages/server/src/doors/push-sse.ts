@@ -41,7 +41,10 @@ export interface PushStreams {
 }
 
 /** Whose stream it is, and what it watches. */
-type Viewer = Pick<MailboxOptions, 'key' | 'principal' | 'clientId' | 'subscriptions' | 'arrive'> & {
+type Viewer = Pick<
+  MailboxOptions,
+  'key' | 'reader' | 'principal' | 'clientId' | 'subscriptions' | 'arrive'
+> & {
   /** It is there, until the returned function is called. */
   hold?(): () => void;
 };
@@ -62,7 +65,7 @@ export function createPushStreams(options: PushStreamsOptions): PushStreams {
     const clientId = `cli_${random.id()}`;
     const visits = query.channel.map((name) => clients.visit({ principal, clientId }, name));
     const subscriptions = await Promise.all(visits);
-    return { key: clientId, principal, clientId, subscriptions: async () => subscriptions };
+    return { key: clientId, reader: clientId, principal, clientId, subscriptions: async () => subscriptions };
   }
 
   async function lasting(identity: PollIdentity, query: PushSseQuery): Promise<Viewer> {
@@ -70,6 +73,7 @@ export function createPushStreams(options: PushStreamsOptions): PushStreams {
     for (const channel of query.channel) await clients.subscribe(identity, channel, { delivery });
     return {
       key: keyOfPoller(identity),
+      reader: identity.reader,
       principal: identity.principal,
       clientId: identity.clientId,
       subscriptions: () => clients.subscriptions(identity),
@@ -113,7 +117,7 @@ export function createPushStreams(options: PushStreamsOptions): PushStreams {
       },
       onOver(why) {
         if (why === 'taken_over') say({ type: 'error', code: why, message: TAKEN_OVER });
-        else if (why !== 'closing') toWireError(why.error, report); // what is our own fault is noted there
+        else if (typeof why === 'object') toWireError(why.error, report); // what is our own fault is noted there
         end();
       },
     });

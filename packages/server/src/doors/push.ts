@@ -17,7 +17,7 @@ import type { Channels } from '../core/channels.ts';
 import type { Consumers } from '../core/consumers.ts';
 import type { DeadLetters } from '../core/dead-letters.ts';
 import type { Feeds } from '../core/feed.ts';
-import type { Members } from '../core/members.ts';
+import { type Members, PRESENCE_TERMS } from '../core/members.ts';
 import { keyOf, logOf } from '../core/names.ts';
 import type { Tails } from '../core/tail.ts';
 import type { Random, Report } from '../ports.ts';
@@ -65,6 +65,7 @@ export function createPushDoor(options: PushDoorOptions): SocketProtocol<Pusher>
 
   async function authenticate(pusher: Pusher, frame: AuthFrame): Promise<void> {
     const principal = await pusher.connection.authenticate(frame.token);
+    const { heartbeatIntervalMs } = members?.terms ?? PRESENCE_TERMS;
     void dropAll(pusher);
     pusher.principal = Promise.resolve(principal);
     pusher.capabilities = new Set(frame.capabilities);
@@ -73,7 +74,15 @@ export function createPushDoor(options: PushDoorOptions): SocketProtocol<Pusher>
       pusher.temporary = false;
     }
     const { subject } = principal;
-    answer(pusher, frame, { type: 'authenticated', client_id: pusher.clientId, subject });
+    answer(pusher, frame, {
+      type: 'authenticated',
+      client_id: pusher.clientId,
+      subject,
+      // Clients beat every 15 s by themselves.
+      ...(heartbeatIntervalMs !== PRESENCE_TERMS.heartbeatIntervalMs && {
+        heartbeat_interval_ms: heartbeatIntervalMs,
+      }),
+    });
   }
 
   async function subscribe(pusher: Pusher, frame: SubscribeFrame): Promise<void> {
