@@ -209,8 +209,8 @@ export class PushClient {
   }
 
   /**
-   * Resolves when the message is stored: once, whatever breaks. Waits for a connection. The same `eventId` again within a
-   * channel is the same message.
+   * Resolves when the message is stored: once, whatever breaks. Waits for a connection; at most 1,000 calls may wait, the
+   * next rejects. The same `eventId` again within a channel is the same message.
    */
   async publish(
     channel: string,
