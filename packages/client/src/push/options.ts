@@ -25,7 +25,7 @@ export interface PushClientOptions {
   readonly autoReconnect?: boolean;
   /** Failed attempts in a row before it gives up. Default: never. */
   readonly maxReconnectAttempts?: number;
-  /** Default: 1,000 ms, doubled up to 30,000, a fifth shorter or longer by chance. */
+  /** Default: 1,000 ms, doubled up to 5,000, a fifth shorter or longer by chance. */
   readonly backoff?: Partial<Backoff>;
   /** In place of a WebSocket and polling: one transport, connected anew after every end, or who makes one for each dial. */
   readonly transport?: PushTransport | (() => PushTransport);
