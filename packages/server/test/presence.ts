@@ -4,6 +4,7 @@ import { createFeeds } from '../src/core/feed.ts';
 import { createJournal, type Journal } from '../src/core/log.ts';
 import { createMembers, type Members, type PresenceTerms } from '../src/core/members.ts';
 import { parseLog } from '../src/core/names.ts';
+import type { Presence } from '../src/core/seats.ts';
 import { createTails } from '../src/core/tail.ts';
 import { presenceDialects, sourceOf } from '../src/doors/dialects.ts';
 import type { Store } from '../src/ports.ts';
@@ -168,4 +169,21 @@ export async function listed(
 /** Fails at the test's end when a server reported something. */
 export function expectQuiet(...servers: readonly PresenceServer[]): void {
   onTestFinished(() => expect(servers.flatMap(({ problems }) => problems)).toEqual([]));
+}
+
+export function openTwo(): { world: PresenceWorld; here: PresenceServer; there: PresenceServer } {
+  const world = createPresenceWorld();
+  const [here, there] = [world.server(), world.server()];
+  expectQuiet(here, there);
+  return { world, here, there };
+}
+
+export function enter(server: PresenceServer, clientId: string, ...channels: readonly string[]): Presence {
+  const presence = server.members.enter({ user: 'u', clientId, kind: 'connected' });
+  for (const channel of channels) presence.join(channel);
+  return presence;
+}
+
+export async function lobbySize({ store }: PresenceWorld): Promise<number> {
+  return (await store.logs.heads(['presence']))[0]?.offset ?? 0;
 }

@@ -20,7 +20,7 @@ function entry(change: Partial<LobbyChange>, at = 0): Entry {
 }
 
 describe('the fold of the lobby', () => {
-  it('P-20 says what an entry changed in the merged view, and nothing else', () => {
+  it('P-21 says what an entry changed in the merged view, and nothing else', () => {
     const fold = createMembersFold();
     const typesOf = (change: Partial<LobbyChange>): readonly string[] =>
       fold.apply(entry(change)).map(({ type, channel }) => `${type} ${channel}`);
@@ -35,7 +35,7 @@ describe('the fold of the lobby', () => {
     expect([...fold.on(null)]).toEqual([]);
   });
 
-  it('P-20 keeps two users apart who chose one client id', () => {
+  it('P-21 keeps two users apart who chose one client id', () => {
     const fold = createMembersFold();
     fold.apply(entry({ join: ['a'] }));
     fold.apply(entry({ user: 'v', join: ['a'] }));

@@ -123,7 +123,7 @@ async function play(seed: number, { clients, steps }: { clients: number; steps: 
 }
 
 describe('presence, whatever happens to its servers', () => {
-  it(`P-20, P-25 is in the end for every client what it is: seeds 1 to ${SEEDS}`, async () => {
+  it(`P-21, P-25 is in the end for every client what it is: seeds 1 to ${SEEDS}`, async () => {
     for (const seed of range(1, SEEDS)) {
       try {
         await play(seed, { clients: 12, steps: 60 });
@@ -133,7 +133,7 @@ describe('presence, whatever happens to its servers', () => {
     }
   }, 60_000);
 
-  it('P-20, P-25 of 200 clients', async () => {
+  it('P-21, P-25 of 200 clients', async () => {
     await play(4_711, { clients: 200, steps: 600 });
   }, 60_000);
 });

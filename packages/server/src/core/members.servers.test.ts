@@ -3,36 +3,20 @@ import { countCalls, interceptStore } from '../../test/intercept.ts';
 import { range } from '../../test/pick.ts';
 import {
   ALL,
+  enter,
+  lobbySize,
+  openTwo,
   createPresenceWorld,
-  expectQuiet,
   listed,
   type PresenceServer,
   type PresenceWorld,
   watchAs,
 } from '../../test/presence.ts';
 import { type Store, StoreError } from '../ports.ts';
-import type { Presence } from './seats.ts';
-
-function open(): { world: PresenceWorld; here: PresenceServer; there: PresenceServer } {
-  const world = createPresenceWorld();
-  const [here, there] = [world.server(), world.server()];
-  expectQuiet(here, there);
-  return { world, here, there };
-}
-
-function enter(server: PresenceServer, clientId: string, ...channels: readonly string[]): Presence {
-  const presence = server.members.enter({ user: 'u', clientId, kind: 'connected' });
-  for (const channel of channels) presence.join(channel);
-  return presence;
-}
-
-async function lobbySize({ store }: PresenceWorld): Promise<number> {
-  return (await store.logs.heads(['presence']))[0]?.offset ?? 0;
-}
 
 describe('servers that come and go', () => {
   it('P-25 the clients of one that died are gone within 16 s, with a word to every channel', async () => {
-    const { world, here, there } = open();
+    const { world, here, there } = openTwo();
     const watcher = await watchAs(world, there, { channel: 'a', clientId: 'w' });
     enter(here, 'ann', 'a');
     enter(here, 'bob', 'a');
@@ -47,7 +31,7 @@ describe('servers that come and go', () => {
   });
 
   it('P-25 of one that died while nobody looked are not in the first list', async () => {
-    const { world, here, there } = open();
+    const { world, here, there } = openTwo();
     enter(here, 'ann', 'a');
     await world.clock.settle();
     here.kill();
@@ -56,7 +40,7 @@ describe('servers that come and go', () => {
   });
 
   it('P-25 are taken out by several that notice, once', async () => {
-    const { world, here, there } = open();
+    const { world, here, there } = openTwo();
     const third = world.server();
     const watcher = await watchAs(world, third, { channel: 'a', clientId: 'w' });
     enter(there, 'eve', 'a');
@@ -123,7 +107,7 @@ describe('servers that come and go', () => {
   });
 
   it('P-25 one that closes takes its clients along at once, and leaves no timer and no record', async () => {
-    const { world, here, there } = open();
+    const { world, here, there } = openTwo();
     enter(here, 'ann', 'a');
     await world.clock.settle();
     expect(await world.store.records.list('server/', { limit: 10 })).toHaveLength(1);
@@ -178,7 +162,7 @@ describe('the lobby', () => {
   }
 
   it('P-26 is trimmed, and a server that comes later begins at the checkpoint', async () => {
-    const { world, here } = open();
+    const { world, here } = openTwo();
     const ann = enter(here, 'ann', 'a');
     void ann.beat({ status: 'busy' });
     const past = enter(here, 'past', 'a');
@@ -194,7 +178,7 @@ describe('the lobby', () => {
   }, 60_000);
 
   it('P-26 a store that lost everything is told again who is there', async () => {
-    const { world, here, there } = open();
+    const { world, here, there } = openTwo();
     enter(here, 'ann', 'a');
     enter(there, 'bob', 'a');
     await world.clock.settle();
@@ -229,7 +213,7 @@ describe('the lobby', () => {
   });
 
   it('P-26 a watcher whose position is lost gets the list, and what comes after it', async () => {
-    const { world, here, there } = open();
+    const { world, here, there } = openTwo();
     const watcher = await watchAs(world, there, { channel: 'a', clientId: 'w' });
     const goes = enter(here, 'goes', 'a');
     await world.clock.settle();
@@ -249,7 +233,7 @@ describe('the lobby', () => {
     expect(watcher.known()).toEqual(['comes online', 'new online']);
   });
 
-  it('P-20 a query waits for what is stored, also where no wake arrives', async () => {
+  it('P-21 a query waits for what is stored, also where no wake arrives', async () => {
     const world = createPresenceWorld();
     const here = world.server();
     const deaf = world.server({

@@ -2,27 +2,15 @@ import { describe, expect, it } from 'vitest';
 import { nth, only, range } from '../../test/pick.ts';
 import {
   ALL,
+  enter,
+  lobbySize,
+  openTwo,
   createPresenceWorld,
-  expectQuiet,
   listed,
   type PresenceServer,
-  type PresenceWorld,
   watchAs,
 } from '../../test/presence.ts';
 import type { Presence } from './seats.ts';
-
-function open(): { world: PresenceWorld; here: PresenceServer; there: PresenceServer } {
-  const world = createPresenceWorld();
-  const [here, there] = [world.server(), world.server()];
-  expectQuiet(here, there);
-  return { world, here, there };
-}
-
-function enter(server: PresenceServer, clientId: string, ...channels: readonly string[]): Presence {
-  const presence = server.members.enter({ user: 'u', clientId, kind: 'connected' });
-  for (const channel of channels) presence.join(channel);
-  return presence;
-}
 
 function poll(server: PresenceServer, clientId: string, ...channels: readonly string[]): Presence {
   const presence = server.members.enter({ user: 'u', clientId, kind: 'polling' });
@@ -30,13 +18,9 @@ function poll(server: PresenceServer, clientId: string, ...channels: readonly st
   return presence;
 }
 
-async function lobbySize({ store }: PresenceWorld): Promise<number> {
-  return (await store.logs.heads(['presence']))[0]?.offset ?? 0;
-}
-
 describe('who is on a channel', () => {
-  it('P-20 is there from the subscribe on, as `online`, with its channels as they are now', async () => {
-    const { world, here } = open();
+  it('P-21 is there from the subscribe on, as `online`, with its channels as they are now', async () => {
+    const { world, here } = openTwo();
     const ann = enter(here, 'ann', 'a', 'b');
     expect(await listed(world, here, 'a')).toEqual(['ann online']);
     const one = only((await here.members.list('a', ALL)).members);
@@ -55,8 +39,8 @@ describe('who is on a channel', () => {
     expect(await listed(world, here, null)).toEqual([]);
   });
 
-  it('P-20 is one member over connections and servers, until the last of them leaves', async () => {
-    const { world, here, there } = open();
+  it('P-21 is one member over connections and servers, until the last of them leaves', async () => {
+    const { world, here, there } = openTwo();
     const watcher = await watchAs(world, there, { channel: 'a', clientId: 'w' });
     const connections = [enter(here, 'ann', 'a'), enter(here, 'ann', 'a'), enter(there, 'ann', 'a', 'b')];
     await world.clock.settle();
@@ -74,8 +58,8 @@ describe('who is on a channel', () => {
     ]);
   });
 
-  it('P-20 is known to a query on another server at once', async () => {
-    const { world, here, there } = open();
+  it('P-21 is known to a query on another server at once', async () => {
+    const { world, here, there } = openTwo();
     for (const number of range(1, 5)) {
       enter(here, `c${number}`, 'a');
       await world.clock.settle();
@@ -83,8 +67,8 @@ describe('who is on a channel', () => {
     }
   });
 
-  it('P-20 asks before it answers: what is not stored yet is in the list of its own server', async () => {
-    const { world, here } = open();
+  it('P-21 asks before it answers: what is not stored yet is in the list of its own server', async () => {
+    const { world, here } = openTwo();
     enter(here, 'ann', 'a');
     const listing = here.members.list('a', ALL);
     await world.clock.settle();
@@ -92,7 +76,7 @@ describe('who is on a channel', () => {
   });
 
   it('P-21 tells all changes of one tick in one frame to those that asked, else one by one; none of itself', async () => {
-    const { world, here, there } = open();
+    const { world, here, there } = openTwo();
     const batched = await watchAs(world, there, { channel: 'a', clientId: 'w1' });
     const single = await watchAs(world, there, { channel: 'a', clientId: 'c2', batch: false });
     for (const id of ['c1', 'c2', 'c3']) enter(here, id, 'a');
@@ -110,7 +94,7 @@ describe('who is on a channel', () => {
   });
 
   it('P-21 joins of one tick are one entry, and one that comes back within it is none', async () => {
-    const { world, here } = open();
+    const { world, here } = openTwo();
     const ann = enter(here, 'ann', ...range(1, 50).map((number) => `a${number}`));
     await world.clock.settle();
     expect(await lobbySize(world)).toBe(1);
@@ -123,7 +107,7 @@ describe('who is on a channel', () => {
   });
 
   it('P-21 more channels than one entry names are told in several', async () => {
-    const { world, here } = open();
+    const { world, here } = openTwo();
     const ann = enter(here, 'ann', ...range(1, 2_500).map((number) => `a${number}`));
     await world.clock.settle();
     expect((await here.members.list('a2500', ALL)).total).toBe(1);
@@ -134,7 +118,7 @@ describe('who is on a channel', () => {
   });
 
   it('P-22 shows of the channels those that the asker may read, and nobody who is only on others', async () => {
-    const { world, here } = open();
+    const { world, here } = openTwo();
     enter(here, 'ann', 'a', 'b');
     enter(here, 'bob', 'b');
     const eve = enter(here, 'eve');
@@ -149,7 +133,7 @@ describe('who is on a channel', () => {
   });
 
   it('P-22 names what fits into one answer, and counts all', async () => {
-    const { world, here } = open();
+    const { world, here } = openTwo();
     for (const number of range(1, 200)) {
       const presence = enter(here, `c${number}`, 'a');
       void presence.beat({ metadata: { text: 'x'.repeat(4_000) } });
@@ -180,7 +164,7 @@ describe('who is on a channel', () => {
 
 describe('a status', () => {
   it('P-23 sticks until it is changed, also over a reconnect, and is told once', async () => {
-    const { world, here, there } = open();
+    const { world, here, there } = openTwo();
     const watcher = await watchAs(world, there, { channel: 'a', clientId: 'w' });
     const ann = enter(here, 'ann', 'a');
     await world.clock.settle();
@@ -201,7 +185,7 @@ describe('a status', () => {
   });
 
   it('P-23 of a client that is gone is forgotten after a day', async () => {
-    const { world, here } = open();
+    const { world, here } = openTwo();
     const ann = enter(here, 'ann', 'a');
     void ann.beat({ status: 'busy' });
     await world.clock.settle();
@@ -221,7 +205,7 @@ describe('a status', () => {
   });
 
   it('P-23 resolves when it is stored, and is too large above 4 KiB of metadata', async () => {
-    const { world, here } = open();
+    const { world, here } = openTwo();
     const ann = enter(here, 'ann', 'a');
     await expect(ann.beat({ metadata: { text: 'x'.repeat(5_000) } })).rejects.toMatchObject({
       code: 'too_large',
@@ -236,7 +220,7 @@ describe('a status', () => {
   });
 
   it('P-23 is not undone by a client that says its own with every beat, also after a reconnect', async () => {
-    const { world, here, there } = open();
+    const { world, here, there } = openTwo();
     const ann = enter(here, 'ann', 'a');
     for (const status of ['online', 'online', 'busy', 'online', 'away', 'online']) {
       void ann.beat({ status });
@@ -256,7 +240,7 @@ describe('a status', () => {
   });
 
   it('P-23 of one client set on two servers at once ends the same for everybody', async () => {
-    const { world, here, there } = open();
+    const { world, here, there } = openTwo();
     const watcher = await watchAs(world, there, { channel: 'a', clientId: 'w' });
     const [one, two] = [enter(here, 'ann', 'a'), enter(there, 'ann', 'a')];
     await world.clock.settle();
@@ -269,7 +253,7 @@ describe('a status', () => {
 
 describe('liveness', () => {
   it('P-24 a connection that never beat is there as long as it is; one that did is offline until its next word', async () => {
-    const { world, here } = open();
+    const { world, here } = openTwo();
     enter(here, 'quiet', 'a');
     const ann = enter(here, 'ann', 'a');
     void ann.beat({ status: 'busy' });
@@ -282,7 +266,7 @@ describe('liveness', () => {
   });
 
   it('P-24 a poller is there until 45 s after its last request, wherever that was', async () => {
-    const { world, here, there } = open();
+    const { world, here, there } = openTwo();
     poll(here, 'ann', 'a');
     await world.clock.advance(30_000);
     poll(there, 'ann', 'a');
@@ -299,7 +283,7 @@ describe('liveness', () => {
   });
 
   it('P-24 a poller that leaves a channel, or deregisters, does so on all servers at once', async () => {
-    const { world, here, there } = open();
+    const { world, here, there } = openTwo();
     const [one, two] = [poll(here, 'ann', 'a', 'b'), poll(there, 'ann', 'a', 'b')];
     enter(there, 'ann', 'c');
     await world.clock.settle();
@@ -316,7 +300,7 @@ describe('liveness', () => {
   });
 
   it('P-24 a poller leaves a channel also on a server that it did not ask before', async () => {
-    const { world, here, there } = open();
+    const { world, here, there } = openTwo();
     poll(here, 'ann', 'a', 'b');
     await world.clock.settle();
     there.members.enter({ user: 'u', clientId: 'ann', kind: 'polling' }).leave('a');

@@ -5,7 +5,7 @@ import { ALICE, type Answer, BOB, openGateway, type TestGateway, TWO_PEOPLE } fr
 const subscribe = (channel: string): object => ({ type: 'channel.subscribe', channel });
 
 describe('presence on a socket', () => {
-  it('P-20, P-21 a subscriber sees who is there, and who comes, changes and goes', async () => {
+  it('P-21, P-21 a subscriber sees who is there, and who comes, changes and goes', async () => {
     const { client } = openGateway();
     const ann = await client('ann');
     await ann.send(subscribe('a'));
@@ -60,7 +60,7 @@ describe('presence on a socket', () => {
     });
   });
 
-  it('P-20 who unsubscribes is not there any more, and is told nothing more', async () => {
+  it('P-21 who unsubscribes is not there any more, and is told nothing more', async () => {
     const { client } = openGateway();
     const [ann, bob] = [await client('ann'), await client('bob')];
     for (const each of [ann, bob]) await each.send(subscribe('a'));
@@ -72,7 +72,7 @@ describe('presence on a socket', () => {
     expect(bob.take()).toEqual([]);
   });
 
-  it('P-20 who becomes another client is the other one', async () => {
+  it('P-21 who becomes another client is the other one', async () => {
     const { client } = openGateway();
     const ann = await client('ann');
     await ann.send(subscribe('a'));

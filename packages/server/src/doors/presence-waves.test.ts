@@ -39,7 +39,7 @@ function note(known: Set<string>, type: string, clientId: string): void {
 }
 
 describe('presence of 200 clients that come and go in waves on two gateways, one of which dies', () => {
-  it.each(SEEDS)('P-20, P-25 is in the end on every client what it is: seed %i', async (seed) => {
+  it.each(SEEDS)('P-21, P-25 is in the end on every client what it is: seed %i', async (seed) => {
     const random = createSeededRandom(seed);
     const here = openGateway();
     let die = (): void => {};
