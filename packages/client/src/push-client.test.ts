@@ -135,20 +135,20 @@ describe('messages', () => {
     expect(settledBy(server)).toEqual(['e1', 'e1']);
   });
 
-  it('are remembered by 20,000 ids, the oldest forgotten', async () => {
+  it('are remembered by 50,000 ids, the oldest forgotten', async () => {
     const { connect, subscribe, clock } = setUpPush();
     const server = await connect();
     let shown = 0;
     await subscribe('news', () => shown++);
-    for (let sequence = 1; sequence <= 20_001; sequence++) server.say(message(sequence));
+    for (let sequence = 1; sequence <= 50_001; sequence++) server.say(message(sequence));
     await clock.settle();
-    expect(shown).toBe(20_001);
-    server.say(again(2), again(20_001));
+    expect(shown).toBe(50_001);
+    server.say(again(2), again(50_001));
     await clock.settle();
-    expect(shown).toBe(20_001);
+    expect(shown).toBe(50_001);
     server.say(again(1));
     await clock.settle();
-    expect(shown).toBe(20_002);
+    expect(shown).toBe(50_002);
   });
 
   it('that nobody listens for wait unacked, at most 1,000, and then come in order', async () => {

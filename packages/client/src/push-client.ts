@@ -117,7 +117,14 @@ export class PushClient {
     });
     this.#control = createOutbox({ send: this.#link.send, maxBytes, limit: Number.MAX_VALUE });
     this.#events = createEvents(this.#link.call);
-    this.#subscriptions = createSubscriptions(this.#link, (frame) => this.#ask(frame));
+    this.#subscriptions = createSubscriptions(
+      this.#link,
+      (frame) => this.#ask(frame),
+      (channel, error) => {
+        this.#stopWaiting(channel, error);
+        this.#link.report(error);
+      },
+    );
     this.#inbox = createInbox({
       settle: ({ channel, eventId }, isHandled) => {
         const type = isHandled ? 'message_ack' : 'message_nack';
@@ -203,8 +210,8 @@ export class PushClient {
   async unsubscribe(channel: string): Promise<void> {
     this.#borrowed.delete(channel);
     this.#inbox.forget(channel);
-    for (const wait of this.#waits)
-      if (wait.channel === channel) wait.reject(new ConnectionError(`unsubscribe("${channel}") was called.`));
+    if (!this.#subscriptions.isAcked(channel)) this.#inbox.restart(channel); // what came may be asked for again
+    this.#stopWaiting(channel, new ConnectionError(`unsubscribe("${channel}") was called.`));
     await this.#subscriptions.close(channel);
   }
 
@@ -272,6 +279,10 @@ export class PushClient {
     frame: { readonly type: T } & Readonly<Record<string, unknown>>,
   ): Promise<PushAnswers[T]> {
     return (await this.#link.request(frame)) as unknown as PushAnswers[T];
+  }
+
+  #stopWaiting(channel: string, error: Error): void {
+    for (const wait of this.#waits) if (wait.channel === channel) wait.reject(error);
   }
 
   #ask(frame: object): ReturnType<Outbox['add']> {

@@ -126,3 +126,24 @@ describe('a URL', () => {
     },
   );
 });
+
+describe('a channel without delivery that is left', () => {
+  it('shows what it showed before when it is asked for again', async () => {
+    const { client, connect, subscribe, clock } = setUpPush();
+    const server = await connect();
+    const shown: number[] = [];
+    const show = ({ sequence }: { readonly sequence: number }): void => void shown.push(sequence);
+    await subscribe('news', show, { delivery: false });
+    server.say(message(1), message(2));
+    await clock.settle();
+    const leaving = client.unsubscribe('news');
+    await clock.settle();
+    const { request_id } = server.got('channel.unsubscribe').at(-1) ?? {};
+    server.say({ type: 'channel.unsubscribed', channel: 'news', ok: true, request_id });
+    await leaving;
+    await subscribe('news', show, { delivery: false, since: 0 });
+    server.say(message(1), message(2));
+    await clock.settle();
+    expect(shown).toEqual([1, 2, 1, 2]);
+  });
+});

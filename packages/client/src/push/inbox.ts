@@ -2,7 +2,7 @@ import { createEventQueue } from '../event-queue.ts';
 import type { MessageHandler, PushMessage } from './message.ts';
 
 /** Ids of handled messages that are remembered, of all channels, and messages of one that wait for a handler. */
-const REMEMBERED = 20_000;
+const REMEMBERED = 50_000;
 const WAITING = 1_000;
 /** Messages an iterator may leave unread. */
 const UNREAD = 10_000;
@@ -147,6 +147,7 @@ export function createInbox({ settle, report }: InboxOptions): Inbox {
     forget(channel) {
       for (const message of waiting.get(channel) ?? []) open.delete(keyOf(message));
       waiting.delete(channel);
+      open.delete(channel);
       for (const each of handlers) if (each.channel === channel) handlers.delete(each);
     },
     restart(channel) {

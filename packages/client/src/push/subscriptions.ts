@@ -49,6 +49,8 @@ export function createSubscriptions(
   link: Pick<Link, 'status' | 'platform' | 'report'>,
   /** Rejects with a `ConnectionError` when the connection breaks before the answer. */
   ask: (frame: object) => Promise<PushFrame>,
+  /** The gateway does not renew what it had. */
+  onLost: (channel: string, error: Error) => void,
 ): Subscriptions {
   const isConnected = (): boolean => link.status === 'connected';
   const all = new Map<string, Subscription>();
@@ -77,7 +79,7 @@ export function createSubscriptions(
             if (isCurrent() && isConnected()) post(channel, subscription);
           });
         all.delete(channel);
-        if (subscription.isReady) link.report(error);
+        if (subscription.isReady) onLost(channel, error as Error);
         else subscription.ready.reject(error);
       },
     );

@@ -5,8 +5,9 @@ import type { HttpSocket } from './http.ts';
 const FALLBACK_MS = 2_500;
 /** One that has not greeted by then is given up, in ms. */
 const TRIAL_MS = 10_000;
-/** So long after it was left, an own connection may still take the channels away, in ms: that is nobody else. */
+/** So long after it was left, an own connection may still take the channels away from one that is so young, in ms. */
 const LEFT_MS = 10_000;
+const YOUNG_MS = 5_000;
 
 type Message = { readonly data: unknown };
 type Close = { readonly code: number; readonly reason: string };
@@ -33,6 +34,7 @@ export interface FallbackOptions {
 export function dialWithFallback(options: FallbackOptions): SocketLike {
   const { platform, last } = options;
   let { leftAt } = last;
+  let greetedAt = 0;
   /** What was greeted: what is sent goes there. */
   let active: SocketLike | null = null;
   let trial: SocketLike | null = null;
@@ -49,16 +51,20 @@ export function dialWithFallback(options: FallbackOptions): SocketLike {
     onerror: null,
     send: (data) => active?.send(data),
     close() {
-      last.leftAt = platform.now();
+      if (active) last.leftAt = platform.now();
       stopNext();
       stopTrial();
       for (const each of [trial, poll, active]) hangUp(each);
+      active = null;
     },
   };
 
   function end({ code, reason }: Close): void {
-    const isOwn = code === 4409 && platform.now() - leftAt < LEFT_MS;
+    const isTaken = code === 4409;
+    const now = platform.now();
+    const isOwn = isTaken && now - leftAt < LEFT_MS && now - greetedAt < YOUNG_MS;
     socket.close();
+    if (isTaken) last.leftAt = Number.NEGATIVE_INFINITY; // once for each that was left
     socket.onclose?.({ code: isOwn ? BROKEN.code : code, reason });
   }
 
@@ -99,7 +105,8 @@ export function dialWithFallback(options: FallbackOptions): SocketLike {
     stopNext();
     stopTrial();
     let left = poll;
-    if (left) leftAt = platform.now();
+    greetedAt = platform.now();
+    if (left) leftAt = greetedAt;
     active = dialed;
     trial = null;
     dialed.onmessage = (message) => {
@@ -131,6 +138,7 @@ export function dialWithFallback(options: FallbackOptions): SocketLike {
     dialed.onmessage = (message) => {
       if (!active && says(message, 'authenticated')) {
         active = dialed;
+        greetedAt = platform.now();
         options.onTransport('polling');
       }
       // Polling may be switched off where a WebSocket is not: only a wrong token is the same on both.

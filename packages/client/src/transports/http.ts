@@ -123,8 +123,8 @@ export function dialHttp(options: HttpTransportOptions, round: (line: Line) => P
           const told = await response.json().catch(() => null);
           if (told?.error) throw errorOf(told.error);
           const message = `${base}${path.split('?')[0]} answers ${response.status}.`;
-          // What stands between may refuse a request for good; whatever else is wrong there may pass.
-          throw response.status < 500 ? errorOf({ code: 'bad_request', message }) : new Error(message);
+          // What stands between may find a request too large for good; whatever else is wrong there may pass.
+          throw response.status === 413 ? errorOf({ code: 'too_large', message }) : new Error(message);
         }
         return await read(response, () => {
           stopTimer();

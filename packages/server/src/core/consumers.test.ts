@@ -484,3 +484,25 @@ describe('a consumer that is changed elsewhere again and again', () => {
     expect(pendingOf(await attach())).toEqual([2, 4, 6, 8]);
   });
 });
+
+describe('an ack that meets the end of what held its consumer', () => {
+  it('P-5 is stored all the same', async () => {
+    let meanwhile = async (): Promise<unknown> => null;
+    const { publish, attach, consumers, settled } = createWorld((store) =>
+      interceptStore(store, async (call, go) => {
+        const found = await go();
+        if (call.name === 'find') await meanwhile();
+        return found;
+      }),
+    );
+    const first = await attach({ since: { offset: 0 } });
+    await publish(3);
+    deliver(first, 1, 3);
+    await settled(first.detach());
+    const second = await attach();
+    meanwhile = () => second.detach();
+    expect(await settled(consumers.ack(KEY, LOG, 'e2'))).toBe(true);
+    meanwhile = async () => null;
+    expect(pendingOf(await attach())).toEqual([1, 3]);
+  });
+});

@@ -184,16 +184,22 @@ export function createConsumers(options: ConsumersOptions): Consumers {
   }
 
   /** Changes a consumer, by whoever holds it here, else in its record. `null`: there is nothing to change. */
-  function change(
+  async function change(
     key: string,
     byHolder: (attachment: Attachment) => Promise<boolean>,
     inRecord: (record: ConsumerRecord) => Promise<ConsumerRecord | null>,
   ): Promise<boolean> {
-    const held = live.get(key);
-    if (held) return byHolder(held.attachment);
+    /** `null`: nobody holds it here, or no longer: then the record says what is so. */
+    async function askHolder(): Promise<boolean | null> {
+      const held = live.get(key);
+      if (!held) return null;
+      return (await byHolder(held.attachment)) || (live.get(key) === held ? false : null);
+    }
+    const answered = await askHolder();
+    if (answered !== null) return answered;
     return inTurn(key, async () => {
-      const holding = live.get(key);
-      if (holding) return byHolder(holding.attachment);
+      const asked = await askHolder();
+      if (asked !== null) return asked;
       for (let tries = 0; tries < TRIES; tries++) {
         const known = await load(key);
         const changed = known && (await inRecord(known.record));
