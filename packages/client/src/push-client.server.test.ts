@@ -1,15 +1,14 @@
-import { createSeededRandom, dialLink, NO_FAULTS } from '@continuo/testing';
 import { describe, expect, it } from 'vitest';
 import { openGateway } from '../../server/test/gateway.ts';
 import { outcome } from '../test/client.ts';
+import { openNetwork } from '../test/real.ts';
 import type { PushClientOptions } from './push/options.ts';
 import { PushClient } from './push-client.ts';
 
 /** A real gateway under a fake clock, and push clients of it over a network that can be cut. */
 function openWorld() {
-  const { gateway, clock } = openGateway();
-  const random = createSeededRandom(7);
-  const cuts = new Set<() => void>();
+  const server = openGateway();
+  const { platform, settle, cutAll } = openNetwork(server, '/ws');
   const errors: unknown[] = [];
 
   async function open(clientId: string, more: Partial<PushClientOptions> = {}): Promise<PushClient> {
@@ -19,45 +18,13 @@ function openWorld() {
       fallbackToPolling: false,
       onError: (error) => errors.push(error),
       ...more,
-      platform: {
-        now: clock.now,
-        timer: (ms, run) => clock.schedule(clock.now() + ms, run),
-        random: random.next,
-        id: random.id,
-        onWake: () => () => {},
-        dial: () =>
-          dialLink({
-            clock,
-            random: random.fork(),
-            faults: NO_FAULTS,
-            accept(peer, { cut }) {
-              cuts.add(cut);
-              const request = { path: '/ws', credential: undefined, pause() {}, resume() {} };
-              return gateway.sockets.open(peer, request);
-            },
-          }),
-      },
+      platform,
     });
     await settle(client.connect());
     return client;
   }
 
-  async function settle<T>(promise: Promise<T>): Promise<T> {
-    promise.catch(() => {});
-    await clock.advance(200);
-    return promise;
-  }
-
-  return {
-    clock,
-    errors,
-    open,
-    settle,
-    cutAll() {
-      for (const cut of cuts) cut();
-      cuts.clear();
-    },
-  };
+  return { clock: server.clock, errors, open, settle, cutAll };
 }
 
 describe('a push client of a real gateway', () => {

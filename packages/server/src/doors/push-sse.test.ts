@@ -255,7 +255,7 @@ describe('a stream ends', () => {
     const socket = await world.client('tablet');
     await socket.send({ type: 'channel.subscribe', channel: 'news' });
     expect(first.ended).toBe(true);
-    expect(first.text).toContain('"type":"error","code":"taken_over"');
+    expect(first.errors).toMatchObject([{ code: 'taken_over' }]);
     const second = await watchBy(poller, world);
     expect(socket.closed?.code).toBe(4409);
     const elsewhere = openGateway({ beside: world });
