@@ -1,4 +1,13 @@
-import type { AgentOutput, Component, Content, HistoryMessage, RunContext } from '@continuo/protocol';
+import type {
+  AgentOutput,
+  Approval,
+  Component,
+  Content,
+  HistoryMessage,
+  Memory,
+  RunContext,
+  SteerMessage,
+} from '@continuo/protocol';
 import { createFakeClock, type FakeClock } from '@continuo/testing';
 
 /** A run without a server: time stands still, what `once` stored outlives a start. */
@@ -10,6 +19,13 @@ export interface RunWorld {
   readonly sleeps: number[];
   /** What the agent reported to the server. */
   readonly reports: unknown[];
+  /** What the run has asked, with answers: a context that is made from then on has them. */
+  readonly approvals: Approval[];
+  /** Sent to the run and not read: the next step that asks gets them. */
+  readonly steers: SteerMessage[];
+  /** The step with which the run read its last; `null`: it still reads. */
+  readonly closedAt: string | null;
+  readonly memories: Memory[];
   /** Aborts the run. */
   stop(): void;
   /** What a run is given. */
@@ -35,8 +51,13 @@ export function createRunWorld(options: { readonly history?: readonly HistoryMes
   const stored = new Map<string, unknown>();
   const sleeps: number[] = [];
   const reports: unknown[] = [];
+  const approvals: Approval[] = [];
+  const steers: SteerMessage[] = [];
+  const steered = new Map<string, SteerMessage[]>();
+  const memories: Memory[] = [];
   const controller = new AbortController();
   let attempt = 0;
+  let closedAt: string | null = null;
 
   function contextOf(input: Content, continues: boolean): RunContext {
     const { signal } = controller;
@@ -47,9 +68,31 @@ export function createRunWorld(options: { readonly history?: readonly HistoryMes
       user: 'ann',
       input,
       attempt: continues ? attempt : ++attempt,
-      approvals: [],
+      approvals: [...approvals],
       continues,
       signal,
+      limits: { timeMs: 60_000, toolCalls: 100, tokens: 100_000, depth: 3 },
+      depth: 0,
+      memories: {
+        list: async () => memories,
+        async add(text, key = `mem_${memories.length}`) {
+          const known = memories.find(({ memoryId }) => memoryId === key);
+          const memory = known ?? { memoryId: key, text, createdAt: clock.now() };
+          if (!known) memories.push(memory);
+          return memory;
+        },
+        async remove(memoryId) {
+          const at = memories.findIndex((memory) => memory.memoryId === memoryId);
+          if (at >= 0) memories.splice(at, 1);
+          return at >= 0;
+        },
+      },
+      async steered(step, last = false) {
+        const given = [...(steered.get(step) ?? []), ...steers.splice(0)];
+        steered.set(step, given);
+        if (last && given.length === 0) closedAt ??= step;
+        return given;
+      },
       history: async () => history,
       async once<T>(key: string, work: () => Promise<T>): Promise<T> {
         const before = stored.get(key);
@@ -99,6 +142,12 @@ export function createRunWorld(options: { readonly history?: readonly HistoryMes
     stored,
     sleeps,
     reports,
+    approvals,
+    steers,
+    get closedAt() {
+      return closedAt;
+    },
+    memories,
     stop: () => controller.abort(),
     context: (input = 'hi') => contextOf(input, false),
     start: (component, input = 'hi') => begin(component, contextOf(input, false)),

@@ -16,10 +16,50 @@ export interface Approval {
   readonly callId: string;
   readonly name: string;
   readonly args?: unknown;
+  /** Whose question it is: the run's own, or a member's. */
+  readonly runId: string;
   /** Unix milliseconds. */
   readonly requestedAt: number;
+  /** Unix milliseconds. */
+  readonly expiresAt: number;
   /** `null`: not answered yet. */
   readonly answer: { readonly approved: boolean; readonly note?: string; readonly by: string } | null;
+}
+
+/** What one run may take, members included. Beyond it the run ends `failed`, with a reason and a code that name the limit. */
+export interface RunLimits {
+  /** From its start or its last continuation, in ms; `time_limit`. */
+  readonly timeMs: number;
+  /** `tool_call_limit`. */
+  readonly toolCalls: number;
+  /** Of all answers of models, read and written; `token_limit`. */
+  readonly tokens: number;
+  /** Members within members: 1 lets a run have members, 2 lets these have some; `depth_limit`. */
+  readonly depth: number;
+}
+
+/** A message that was sent to a running agent. */
+export interface SteerMessage {
+  readonly messageId: string;
+  readonly content: Content;
+}
+
+/** Something an agent keeps about a person, for all conversations with that person. */
+export interface Memory {
+  readonly memoryId: string;
+  readonly text: string;
+  /** Unix milliseconds. */
+  readonly createdAt: number;
+}
+
+/** What is kept about the person of a run. */
+export interface Memories {
+  /** Oldest first. */
+  list(): Promise<readonly Memory[]>;
+  /** The same `key` twice keeps one, the first. */
+  add(text: string, key?: string): Promise<Memory>;
+  /** Whether it was there. */
+  remove(memoryId: string): Promise<boolean>;
 }
 
 /** What a run is given. Everything that waits ends early when `signal` aborts. */
@@ -40,11 +80,22 @@ export interface RunContext {
    */
   readonly continues: boolean;
   readonly signal: AbortSignal;
+  readonly limits: RunLimits;
+  /** 0; of a member one more than of the one whose member it is. */
+  readonly depth: number;
+  readonly memories: Memories;
+  /**
+   * Messages that were sent to this run while it ran, which `step` (a name of the agent's own) is to read: each is given
+   * to one step, and to the same again when the run starts over. With `last`, and when there is none, the run reads no
+   * more: from then on a sender is told that it came too late. Only a component that is `steerable` gets any.
+   */
+  steered(step: string, last?: boolean): Promise<readonly SteerMessage[]>;
   /** The conversation before this message, oldest first, as far as it is kept. */
   history(): Promise<readonly HistoryMessage[]>;
   /**
    * At most once as far as it finished: the stored result is read back when the run starts over. Cut between the
-   * work and its storing, the work runs again: give outside systems `key` as their idempotency key.
+   * work and its storing, the work runs again: give outside systems `key` as their idempotency key. Rejects, without
+   * beginning the work, when the run may be another server's by now.
    */
   once<T>(key: string, work: () => Promise<T>): Promise<T>;
   /** Milliseconds on the engine's clock; rejects when the run is aborted. */
@@ -80,6 +131,12 @@ export interface Component {
   readonly deltaJoinMs?: number;
   /** What happens to a run whose server died: it ends `interrupted` (default) or starts over. */
   readonly onInterrupt?: 'end' | 'restart';
+  /** The model behind it, for `RunStarted`. */
+  readonly model?: string;
+  /** Where they differ from the gateway's own. */
+  readonly limits?: Partial<RunLimits>;
+  /** Whether a running agent reads messages that are sent to it meanwhile: see `RunContext.steered`. Default false. */
+  readonly steerable?: boolean;
   /** Shown by /info: a scripted stand-in, not a model. */
   readonly demo?: boolean;
 }

@@ -22,6 +22,7 @@ export const ERRORS = {
   agent_not_found: { status: 404, close: 4404, retry: 'never' },
   handshake_timeout: { status: 408, close: 4408, retry: 'after' },
   conflict: { status: 409, close: 4409, retry: 'never' },
+  too_late: { status: 409, close: 4409, retry: 'never' },
   taken_over: { status: 409, close: 4409, retry: 'never' },
   too_large: { status: 413, close: 4400, retry: 'never' },
   invalid: { status: 422, close: 4400, retry: 'never' },

@@ -19,10 +19,33 @@ export type Content = z.infer<typeof Content>;
 const text = { text: z.string() };
 const call = { callId: z.string(), name: z.string() };
 const step = { step: z.string(), index: z.int() };
-const ended = { status: EndStatus, content: z.string(), reason: z.string().optional() };
+/** What a run took, own and members' together. */
+export const RunMetrics = z.object({
+  inputTokens: z.int(),
+  outputTokens: z.int(),
+  toolCalls: z.int(),
+  /** From its start, or its last continuation, to its end, in ms. */
+  durationMs: z.int(),
+});
+export type RunMetrics = z.infer<typeof RunMetrics>;
+
+const ended = {
+  status: EndStatus,
+  content: z.string(),
+  reason: z.string().optional(),
+  /** Why, for programs, where the status alone does not say it: `time_limit`, `approval_expired`. */
+  code: z.string().optional(),
+};
 
 /** A member of a team, or a step of a workflow, with a run of its own inside the run. */
-export const Member = z.object({ runId: z.string(), component: ComponentRef });
+export const Member = z.object({
+  runId: z.string(),
+  component: ComponentRef,
+  /** Whose member it is. Default: the run's own. */
+  parentRunId: z.string().optional(),
+  /** The step of the workflow within which it works. */
+  step: z.string().optional(),
+});
 export type Member = z.infer<typeof Member>;
 const by = { by: Member.optional() };
 
@@ -36,14 +59,38 @@ export const AgentOutput = z.discriminatedUnion('type', [
   z.object({ type: z.literal('reasoning.started'), ...by }),
   z.object({ type: z.literal('reasoning.delta'), ...text, ...by }),
   z.object({ type: z.literal('reasoning.completed'), ...text, ...by }),
-  z.object({ type: z.literal('tool.started'), ...call, args: z.unknown().optional(), ...by }),
+  z.object({
+    type: z.literal('tool.started'),
+    ...call,
+    args: z.unknown().optional(),
+    /** A person allowed this call. */
+    confirmed: z.boolean().optional(),
+    ...by,
+  }),
   z.object({ type: z.literal('tool.progress'), ...call, progress: z.unknown().optional(), ...by }),
   z.object({ type: z.literal('tool.completed'), ...call, result: z.unknown().optional(), ...by }),
   z.object({ type: z.literal('tool.failed'), ...call, error: z.string(), ...by }),
   /** A question to a person. The run pauses when its agent returns, and is run again when all its questions are answered. */
-  z.object({ type: z.literal('approval.requested'), ...call, args: z.unknown().optional() }),
+  z.object({
+    type: z.literal('approval.requested'),
+    ...call,
+    /** The answer is for exactly these. */
+    args: z.unknown().optional(),
+    /** How long it can be answered, in ms. Default 24 h. Unanswered, the run ends `rejected`. */
+    expiresInMs: z.int().positive().optional(),
+    ...by,
+  }),
   z.object({ type: z.literal('step.started'), ...step, ...by }),
   z.object({ type: z.literal('step.completed'), ...step, content: z.string().optional(), ...by }),
+  /** What an answer of a model took. */
+  z.object({
+    type: z.literal('usage'),
+    inputTokens: z.int().nonnegative(),
+    outputTokens: z.int().nonnegative(),
+    ...by,
+  }),
+  /** A message to the running agent, which it read: see `RunContext.steered`. */
+  z.object({ type: z.literal('steered'), messageId: z.string(), content: Content, ...by }),
   z.object({ type: z.literal('memory.started'), ...by }),
   z.object({ type: z.literal('memory.completed'), ...by }),
   z.object({ type: z.literal('run.started'), model: z.string().optional(), by: Member }),
@@ -56,6 +103,8 @@ export interface Lineage {
   readonly runId: string;
   /** The run this one is a member of. */
   readonly parentRunId?: string;
+  /** A member's: the step of the workflow within which it works. */
+  readonly step?: string;
   /** The message this run answers. */
   readonly messageId: string;
   /** From 1; a higher attempt starts over what a lower one left unfinished. */
@@ -66,7 +115,7 @@ export interface Lineage {
 /** What only the engine says. */
 export type EngineEvent =
   | { readonly type: 'run.started'; readonly model?: string }
-  | { readonly type: 'run.paused'; readonly approvals: readonly string[] }
+  | { readonly type: 'run.paused'; readonly questions: readonly Question[] }
   | { readonly type: 'run.continued' }
   | { readonly type: 'run.attempt'; readonly reason: string }
   | {
@@ -74,24 +123,31 @@ export type EngineEvent =
       readonly status: EndStatus;
       readonly content: string;
       readonly reason?: string;
+      readonly code?: string;
+      readonly metrics?: RunMetrics;
       /** The trace, in a session, of the end of a run that has its own log. */
       readonly copy?: true;
     }
-  | {
-      readonly type: 'approval.requested';
-      readonly approvalId: string;
-      readonly callId: string;
-      readonly name: string;
-      readonly args?: unknown;
-    }
+  | ({ readonly type: 'approval.requested' } & Question)
   | {
       readonly type: 'approval.resolved';
       readonly approvalId: string;
       readonly approved: boolean;
       readonly note?: string;
-      /** Who answered: a client, or a person. */
+      /** Who answered: a client, or a person; the server's own `expiry` where nobody did in time. */
       readonly resolvedBy: string;
+      readonly expired?: true;
     };
+
+/** What a person is asked. */
+export interface Question {
+  readonly approvalId: string;
+  readonly callId: string;
+  readonly name: string;
+  readonly args?: unknown;
+  /** Unix milliseconds. */
+  readonly expiresAt: number;
+}
 
 type WithoutBy<T> = T extends { by?: unknown } ? Omit<T, 'by'> : T;
 

@@ -53,6 +53,8 @@ export const MessageFrame = z.object({
   content: Content.refine((content) => content !== '', 'must not be empty'),
   message_id: ClientMadeId.optional(),
   metadata: z.record(z.string(), z.unknown()).optional(),
+  /** For the turn under way, which reads it at its next step, instead of asking for a turn of its own. */
+  steer: z.boolean().optional(),
 });
 export type MessageFrame = z.infer<typeof MessageFrame>;
 
@@ -127,6 +129,8 @@ export const PendingApproval = z.object({
   tool_call: z.object({ id: z.string(), name: z.string(), args: z.unknown().optional() }),
   /** Unix seconds. */
   requested_at: z.number(),
+  /** Unix seconds. */
+  expires_at: z.number().optional(),
 });
 export type PendingApproval = z.infer<typeof PendingApproval>;
 

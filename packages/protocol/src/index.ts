@@ -1,4 +1,15 @@
-export type { AgentRunner, Approval, Component, HistoryMessage, RunContext, TellsUser } from './agent.ts';
+export type {
+  AgentRunner,
+  Approval,
+  Component,
+  HistoryMessage,
+  Memories,
+  Memory,
+  RunContext,
+  RunLimits,
+  SteerMessage,
+  TellsUser,
+} from './agent.ts';
 export type { ChatFrame } from './chat.ts';
 export {
   type Cursor,
@@ -24,7 +35,9 @@ export {
   type Lineage,
   Member,
   type MessageEvent,
+  type Question,
   type RunEvent,
+  RunMetrics,
 } from './events.ts';
 export {
   AbortedFrame,
@@ -129,18 +142,32 @@ export {
   UnsubscribeFrame,
 } from './push.ts';
 export {
+  ApprovalJson,
+  ApprovalRequest,
+  ApprovalsQuery,
+  CancelRequest,
   CatchUp,
   ComponentJson,
+  ConfirmedTool,
+  ContinueRequest,
+  ErrorJson,
+  EventsQuery,
   Gap,
+  MemoryJson,
   Replay,
   ResumeError,
   ResumeRequest,
   RunAccepted,
   RunEventJson,
+  RunEventsPage,
   type RunMeta,
   RunOutput,
   RunRequest,
   RunStatus,
+  RunSummary,
+  SessionJson,
+  SteerAccepted,
+  SteerRequest,
   Subscribed,
 } from './runs.ts';
 export {

@@ -68,6 +68,8 @@ export function toChat(entry: Entry, agentId: string): readonly ChatFrame[] {
     case 'reasoning.completed':
     case 'step.started':
     case 'step.completed':
+    case 'usage':
+    case 'steered':
     case 'memory.started':
     case 'memory.completed':
       return [];

@@ -40,6 +40,7 @@ export function toGateway(entry: Entry, sessionId: string): GatewayEvent {
   };
 }
 
+type Ended = Pick<Extract<RunEvent, { type: 'run.ended' }>, 'status' | 'content' | 'reason' | 'code'>;
 type Projected = readonly [GatewayEventType, Record<string, unknown>];
 
 function project(event: RunEvent, sessionId: string): Projected {
@@ -48,6 +49,7 @@ function project(event: RunEvent, sessionId: string): Projected {
     message_id: event.messageId,
     attempt: event.attempt,
     ...(event.parentRunId && { parent_run_id: event.parentRunId, member: event.component }),
+    ...(event.step !== undefined && { step_name: event.step }),
   };
   const status = (kind: string, more?: Record<string, unknown>): Projected => [
     'status',
@@ -63,7 +65,15 @@ function project(event: RunEvent, sessionId: string): Projected {
     case 'tool.started':
       return [
         'tool_call_stream',
-        { tool_call: { id: event.callId, name: event.name, args: event.args }, ...whose },
+        {
+          tool_call: {
+            id: event.callId,
+            name: event.name,
+            args: event.args,
+            ...(event.confirmed && { confirmed: true }),
+          },
+          ...whose,
+        },
       ];
     case 'tool.progress':
       return [
@@ -90,7 +100,7 @@ function project(event: RunEvent, sessionId: string): Projected {
           status: 'final',
           content: event.content,
           session_id: sessionId,
-          outcome: { status: OUTCOMES[event.status], ...(event.reason && { reason: event.reason }) },
+          outcome: outcomeOf(event),
           ...whose,
           ...(event.copy && { copy: true }),
         },
@@ -101,6 +111,7 @@ function project(event: RunEvent, sessionId: string): Projected {
         {
           approval_id: event.approvalId,
           tool_call: { id: event.callId, name: event.name, args: event.args },
+          expires_at: event.expiresAt / 1000,
           ...whose,
         },
       ];
@@ -112,6 +123,7 @@ function project(event: RunEvent, sessionId: string): Projected {
           approved: event.approved,
           by: event.resolvedBy,
           ...(event.note && { note: event.note }),
+          ...(event.expired && { expired: true }),
           ...whose,
         },
       ];
@@ -121,7 +133,7 @@ function project(event: RunEvent, sessionId: string): Projected {
         event.model ? { model: event.model } : {},
       );
     case 'run.paused':
-      return status('run_paused', { approvals: event.approvals });
+      return status('run_paused', { approvals: event.questions.map(({ approvalId }) => approvalId) });
     case 'run.continued':
       return status('run_continued');
     case 'reasoning.started':
@@ -136,6 +148,10 @@ function project(event: RunEvent, sessionId: string): Projected {
         step_index: event.index,
         content: event.content,
       });
+    case 'usage':
+      return status('usage', { input_tokens: event.inputTokens, output_tokens: event.outputTokens });
+    case 'steered':
+      return status('steered', { steer_id: event.messageId, content: event.content });
     case 'memory.started':
       return status('memory_started');
     case 'memory.completed':
@@ -145,13 +161,13 @@ function project(event: RunEvent, sessionId: string): Projected {
   }
 }
 
-function ended(event: {
-  status: EndStatus;
-  content: string;
-  reason?: string | undefined;
-}): Record<string, unknown> {
+function ended(event: Ended): Record<string, unknown> {
   return {
     content: event.content,
-    outcome: { status: OUTCOMES[event.status], ...(event.reason && { reason: event.reason }) },
+    outcome: outcomeOf(event),
   };
+}
+
+function outcomeOf({ status, reason, code }: Ended): Record<string, unknown> {
+  return { status: OUTCOMES[status], ...(reason && { reason }), ...(code && { code }) };
 }

@@ -1,5 +1,5 @@
 import type { Entry } from '../entry.ts';
-import type { ComponentRef, EndStatus, RunEvent } from '../events.ts';
+import type { ComponentRef, Question, RunEvent, RunMetrics } from '../events.ts';
 import type { RunEventJson } from '../runs.ts';
 import { eventOf } from './event-of.ts';
 
@@ -19,6 +19,7 @@ export function toRun(entry: Entry, sessionId: string): RunEventJson {
     event: (event.component.kind === 'team' ? 'Team' : '') + name,
     run_id: event.runId,
     ...(event.parentRunId && { parent_run_id: event.parentRunId }),
+    ...(event.step !== undefined && { workflow_run_id: entry.run, step_name: event.step }),
     ...componentFields(event.component),
     ...data,
     ...base,
@@ -31,6 +32,10 @@ export function componentFields(component: ComponentRef): Record<string, string>
 }
 
 type Projected = readonly [string, Record<string, unknown>];
+type Ended = Pick<
+  Extract<RunEvent, { type: 'run.ended' }>,
+  'status' | 'content' | 'reason' | 'code' | 'metrics'
+>;
 
 function project(event: RunEvent): Projected {
   const workflow = event.component.kind === 'workflow';
@@ -55,7 +60,7 @@ function project(event: RunEvent): Projected {
             tool_call_id: event.callId,
             tool_name: event.name,
             tool_args: event.args,
-            requires_confirmation: false,
+            requires_confirmation: event.confirmed ?? false,
           },
         },
       ];
@@ -90,16 +95,33 @@ function project(event: RunEvent): Projected {
         'ApprovalRequested',
         {
           approval_id: event.approvalId,
-          tool: { tool_call_id: event.callId, tool_name: event.name, tool_args: event.args },
+          tool: toolOf(event),
+          expires_at: event.expiresAt / 1000,
         },
       ];
     case 'approval.resolved':
       return [
         'ApprovalResolved',
-        { approval_id: event.approvalId, approved: event.approved, ...(event.note && { note: event.note }) },
+        {
+          approval_id: event.approvalId,
+          approved: event.approved,
+          resolved_by: event.resolvedBy,
+          ...(event.note && { note: event.note }),
+          ...(event.expired && { expired: true }),
+        },
       ];
     case 'run.paused':
-      return ['RunPaused', { tools: [], requirements: event.approvals }];
+      return [
+        'RunPaused',
+        { tools: event.questions.map(toolOf), requirements: event.questions.map(requirementOf) },
+      ];
+    case 'usage':
+      return [
+        'RunStatus',
+        { kind: 'usage', input_tokens: event.inputTokens, output_tokens: event.outputTokens },
+      ];
+    case 'steered':
+      return ['RunStatus', { kind: 'steered', message_id: event.messageId, content: event.content }];
     case 'run.continued':
       return ['RunContinued', {}];
     case 'run.attempt':
@@ -111,14 +133,37 @@ function project(event: RunEvent): Projected {
   }
 }
 
-function ended(
-  event: { status: EndStatus; content: string; reason?: string | undefined },
-  workflow: boolean,
-): Projected {
+/** As a client echoes it to `/continue`, with `confirmed`. */
+function toolOf({ callId, name, args }: Question): Record<string, unknown> {
+  return { tool_call_id: callId, tool_name: name, tool_args: args, requires_confirmation: true };
+}
+
+function requirementOf({ approvalId, callId, expiresAt }: Question): Record<string, unknown> {
+  return {
+    kind: 'confirmation',
+    approval_id: approvalId,
+    tool_call_id: callId,
+    expires_at: expiresAt / 1000,
+  };
+}
+
+function metricsOf(metrics: RunMetrics | undefined): Record<string, unknown> {
+  if (!metrics) return {};
+  const { inputTokens, outputTokens, toolCalls, durationMs } = metrics;
+  return {
+    input_tokens: inputTokens,
+    output_tokens: outputTokens,
+    total_tokens: inputTokens + outputTokens,
+    tool_calls: toolCalls,
+    duration: durationMs / 1000,
+  };
+}
+
+function ended(event: Ended, workflow: boolean): Projected {
   const prefix = workflow ? 'Workflow' : 'Run';
   switch (event.status) {
     case 'completed':
-      return [`${prefix}Completed`, { content: event.content, metrics: {} }];
+      return [`${prefix}Completed`, { content: event.content, metrics: metricsOf(event.metrics) }];
     case 'cancelled':
       return [`${prefix}Cancelled`, { content: event.content, reason: event.reason ?? 'cancelled' }];
     case 'failed':
@@ -128,7 +173,7 @@ function ended(
         `${prefix}Error`,
         {
           content: event.reason ?? event.status,
-          error_type: event.status === 'failed' ? 'error' : event.status,
+          error_type: event.code ?? (event.status === 'failed' ? 'error' : event.status),
           partial_content: event.content,
         },
       ];
