@@ -141,6 +141,7 @@ export {
   UnsubscribedFrame,
   UnsubscribeFrame,
 } from './push.ts';
+export { RunStreamEvent } from './run-events.ts';
 export {
   ApprovalJson,
   ApprovalRequest,
