@@ -8,6 +8,7 @@ const KIB = 1024;
 /** What is imported from the package, and its bound in bytes, gzip. All of it is to be 10 KiB, and is not yet. */
 const BOUNDS = [
   ['{ GatewayClient }', 6 * KIB],
+  ['{ RunClient }', 4 * KIB],
   ['*', 11.5 * KIB],
 ] as const;
 

@@ -123,6 +123,7 @@ export const RunAccepted = z.object({
   session_id: z.string(),
   status: z.literal('PENDING'),
 });
+export type RunAccepted = z.infer<typeof RunAccepted>;
 
 /** One event of a run: the JSON of an SSE `data` line. The rest depends on `event`. */
 export const RunEventJson = z.looseObject({
