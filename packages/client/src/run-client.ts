@@ -14,8 +14,10 @@ import {
 } from './run/options.ts';
 import { createRequests, type Requests } from './run/requests.ts';
 
-/** A bound for the first wait of a person, in ms: a run is watched. */
+/** A person waits: no pause is longer, in ms. */
 const MAX_BACKOFF_MS = 5_000;
+/** A key is a header. */
+const KEY = /^[\x20-\x7e]{1,200}$/;
 
 /**
  * Starts runs of agents, teams and workflows, and attaches to them. A run is started once, however often it had to be asked
@@ -50,7 +52,7 @@ export class RunClient {
     const path = componentPath(options);
     checkOption('agent, team or workflow', path, 'string');
     checkOption('message', message, typeof message === 'object' ? 'object' : 'string', !!message);
-    checkId('idempotencyKey', idempotencyKey);
+    checkId('idempotencyKey', idempotencyKey, KEY);
     if (sessionId !== undefined) checkId('sessionId', sessionId);
     const body = JSON.stringify({ message, session_id: sessionId, background: true, stream: false });
     const accepted = await this.#requests.ask<RunAccepted>(

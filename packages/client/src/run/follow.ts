@@ -147,9 +147,13 @@ export async function* follow(
         else if ('current_event_count' in told) clamp(told.current_event_count);
       }
       if (isOver) return;
+      if (isPolling) continue;
       await renewed;
       // At once, but not over and over.
-      if (isPolling || (renewed && attempt++ === 0)) continue;
+      if (!attempt) {
+        attempt = 1;
+        continue;
+      }
       failure = new ConnectionError('The token was refused again.');
     } catch (error) {
       failure = error;

@@ -77,8 +77,9 @@ export function createRunHandle(options: HandleOptions): RunHandle {
 
   function change(next: RunView): void {
     view = next;
-    if (isTold) platform.timer(0, tell);
+    if (!isTold || !listeners.size) return;
     isTold = false;
+    platform.timer(0, tell);
   }
 
   function tell(): void {

@@ -47,11 +47,9 @@ export interface AttachOptions extends ComponentOption {
 }
 
 const KINDS = ['agent', 'team', 'workflow'] as const;
-/** Characters of an id, or of a key: printable, for a key is a header. */
-const ID = /^[\x20-\x7e]{1,200}$/;
 
-export function checkId(name: string, value: unknown): void {
-  checkOption(name, value, 'string', ID.test(String(value)));
+export function checkId(name: string, value: unknown, allowed: RegExp = /^.{1,200}$/s): void {
+  checkOption(name, value, 'string', allowed.test(String(value)));
 }
 
 /** `/agents/ID`; `undefined` where none is named. */
