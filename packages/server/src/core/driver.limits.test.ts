@@ -196,7 +196,7 @@ describe('a server that may have lost a run', () => {
   it('R-22 takes what another server has finished meanwhile', async () => {
     const world = createDriveWorld();
     const first = await begin(world);
-    let finish = (_: string): void => {};
+    let finish: (value: string) => void = () => {};
     const slow = first.run.context.once('pay', () => new Promise<string>((resolve) => (finish = resolve)));
     await world.clock.settle();
     const second = await begin(world);

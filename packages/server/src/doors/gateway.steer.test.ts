@@ -17,7 +17,7 @@ describe('a message to the turn under way', () => {
     const run = only(puppet.runs);
     const [message] = await run.context.steered('step:1');
     expect(message).toEqual({ messageId: 'm2', content: 'shorter' });
-    run.say({ type: 'steered', messageId: 'm2', content: 'shorter' });
+    run.say({ type: 'steered', steerId: 'm2', content: 'shorter' });
     expect(await run.context.steered('step:2', true)).toEqual([]);
     run.finish();
     await clock.settle();
