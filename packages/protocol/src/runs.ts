@@ -115,13 +115,21 @@ export const EventsQuery = z.object({
 });
 export type EventsQuery = z.infer<typeof EventsQuery>;
 
+/** Headers that say what a body or a query may say too. */
+export const RunHeaders = z.object({
+  'idempotency-key': ClientMadeId.optional(),
+  'last-event-id': Index.optional(),
+});
+export type RunHeaders = z.infer<typeof RunHeaders>;
+
 export const RunStatus = z.enum(['PENDING', 'RUNNING', 'PAUSED', 'COMPLETED', 'CANCELLED', 'ERROR']);
 export type RunStatus = z.infer<typeof RunStatus>;
 
+/** `PENDING`, or how the run stands that an idempotency key has started before. */
 export const RunAccepted = z.object({
   run_id: z.string(),
   session_id: z.string(),
-  status: z.literal('PENDING'),
+  status: RunStatus,
 });
 export type RunAccepted = z.infer<typeof RunAccepted>;
 
