@@ -1,4 +1,5 @@
 import { MAX_ENTRY_DATA, type RunContext } from '@continuo/protocol';
+import { Paused } from './paused.ts';
 import { redact } from './redact.ts';
 import type { Call } from './step.ts';
 import type { Emit } from './together.ts';
@@ -16,7 +17,8 @@ export type ToolOutcome = Outcome & { readonly callId: string; readonly name: st
 
 /**
  * Runs the calls of one step side by side. A call that finished, well or badly, is stored and not run again when the run
- * starts over; one that was cut off is. What a call throws is its outcome; only an abort rejects.
+ * starts over; one that was cut off is. What a call throws is its outcome; only an abort rejects. Resolves with `null`
+ * when all are settled and one of them waits for a person.
  */
 export function runCalls(
   calls: readonly Call[],
@@ -28,7 +30,7 @@ export function runCalls(
     readonly signal: AbortSignal;
     readonly emit: Emit;
   },
-): Promise<readonly ToolOutcome[]> {
+): Promise<readonly ToolOutcome[] | null> {
   const { tools, secrets, context, signal, emit } = deps;
 
   async function perform({ callId, name, args, problem }: Call): Promise<Outcome> {
@@ -41,38 +43,69 @@ export function runCalls(
         signal,
         callId,
         user: context.user,
+        run: { ...context, signal },
+        emit,
         progress(value) {
           if (!over) emit.offer({ type: 'tool.progress', callId, name, progress: jsonOf(value) });
         },
       });
       return { result: checkSize(jsonOf(result)) };
     } catch (error) {
-      if (signal.aborted) throw error; // it did not end by itself
+      if (signal.aborted || error instanceof Paused) throw error; // it did not end
       return { error: redact(sentenceOf(error), secrets).slice(0, ERROR_CHARACTERS) };
     } finally {
       over = true;
     }
   }
 
-  return Promise.all(
-    calls.map(async (call) => {
-      const { callId, name, args } = call;
-      const start = (): Promise<void> => emit.send({ type: 'tool.started', callId, name, args });
-      let isNew = false;
-      if (!context.continues) await start();
-      const outcome = await context.once(`tool:${callId}`, async () => {
+  /** Within one attempt a call's start is shown once, also where the call is cut by a pause. */
+  async function start({ callId, name, args }: Call): Promise<void> {
+    let isNew = true;
+    if (tools.get(name)?.delegates) {
+      isNew = !context.continues;
+      await context.once(`shown:${callId}`, async () => {
+        isNew = true;
+        return true;
+      });
+    }
+    if (isNew) await emit.send({ type: 'tool.started', callId, name, args });
+  }
+
+  /** `null`: it waits for a person. */
+  async function finish(call: Call): Promise<ToolOutcome | null> {
+    const { callId, name } = call;
+    let isNew = false;
+    if (!context.continues) await start(call);
+    const outcome = await unlessPaused(
+      context.once(`tool:${callId}`, async () => {
         signal.throwIfAborted();
         isNew = true;
-        if (context.continues) await start();
+        if (context.continues) await start(call);
         return perform(call);
-      });
-      if (context.continues && !isNew) return { ...outcome, callId, name }; // it was shown before the pause
-      if (outcome.error === undefined) {
-        await emit.send({ type: 'tool.completed', callId, name, result: outcome.result });
-      } else await emit.send({ type: 'tool.failed', callId, name, error: outcome.error });
-      return { ...outcome, callId, name };
-    }),
-  );
+      }),
+    );
+    if (outcome === null) return null;
+    if (context.continues && !isNew) return { ...outcome, callId, name }; // it was shown before the pause
+    if (outcome.error === undefined) {
+      await emit.send({ type: 'tool.completed', callId, name, result: outcome.result });
+    } else await emit.send({ type: 'tool.failed', callId, name, error: outcome.error });
+    return { ...outcome, callId, name };
+  }
+
+  return Promise.all(calls.map(finish)).then((outcomes) => {
+    const done = outcomes.filter((outcome) => outcome !== null);
+    return done.length === calls.length ? done : null;
+  });
+}
+
+/** `null` where the work threw `Paused`. */
+async function unlessPaused<T>(work: Promise<T>): Promise<T | null> {
+  try {
+    return await work;
+  } catch (error) {
+    if (error instanceof Paused) return null;
+    throw error;
+  }
 }
 
 function listOf(tools: ReadonlyMap<string, Tool>): string {

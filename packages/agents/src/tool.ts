@@ -1,4 +1,6 @@
+import type { RunContext } from '@continuo/protocol';
 import { asSchema, type FlexibleSchema, type Schema } from 'ai';
+import type { Emit } from './together.ts';
 
 /** What a tool is given beside its input. */
 export interface ToolContext {
@@ -12,6 +14,13 @@ export interface ToolContext {
   progress(value: unknown): void;
 }
 
+/** What a tool of this package is given: it may run a member of the run, and emit its events. */
+export interface CallContext extends ToolContext {
+  /** Its `signal` is that of the call. */
+  readonly run: RunContext;
+  readonly emit: Emit;
+}
+
 export interface ToolOptions<Input> {
   /** 1 to 64 letters, digits, `_` and `-`. */
   readonly name: string;
@@ -23,18 +32,36 @@ export interface ToolOptions<Input> {
   run(input: Input, context: ToolContext): unknown;
 }
 
+/** A tool of this package, which sees the run. */
+export interface InnerToolOptions<Input> extends Omit<ToolOptions<Input>, 'run'> {
+  /** It may throw `Paused`. */
+  readonly delegates?: boolean;
+  run(input: Input, context: CallContext): unknown;
+}
+
 /** A tool as an agent holds it; the type of its input is its own matter. */
 export interface Tool {
   readonly name: string;
   readonly description: string;
   readonly input: Schema;
+  /** Its call may end the agent's turn unfinished, and be run again after the pause. */
+  readonly delegates: boolean;
   /** Checks `args`; throws a sentence that names each wrong field. */
-  run(args: unknown, context: ToolContext): Promise<unknown>;
+  run(args: unknown, context: CallContext): Promise<unknown>;
 }
 
 /** Something a model may call. Throws when the name or the description is no good. */
 export function defineTool<Input>(options: ToolOptions<Input>): Tool {
-  const { name, description } = options;
+  return createTool<Input>({
+    ...options,
+    run: (input, { signal, callId, user, progress }) =>
+      options.run(input, { signal, callId, user, progress }),
+  });
+}
+
+/** `defineTool`, for a tool that sees the run. */
+export function createTool<Input>(options: InnerToolOptions<Input>): Tool {
+  const { name, description, delegates = false } = options;
   if (!/^[\w-]{1,64}$/.test(name)) {
     throw new Error(`defineTool: the name "${name}" must be 1 to 64 letters, digits, _ and -`);
   }
@@ -50,6 +77,7 @@ export function defineTool<Input>(options: ToolOptions<Input>): Tool {
     name,
     description,
     input: schema,
+    delegates,
     async run(args, context) {
       const checked = await validate(args);
       if (!checked.success) throw new Error(`The arguments are wrong: ${problemsOf(checked.error)}`);
