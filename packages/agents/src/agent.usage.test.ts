@@ -78,7 +78,9 @@ describe('a component', () => {
 
   it('R-19 has the limits it was defined with; one that is no limit is refused', () => {
     expect(agentOf({ limits: { tokens: 5 } }).limits).toEqual({ tokens: 5 });
-    expect(() => agentOf({ limits: { toolCalls: 0 } })).toThrow('limits.toolCalls must be above 0, not 0');
+    expect(() => agentOf({ limits: { toolCalls: -1 } })).toThrow(
+      'limits.toolCalls must be 0 or more, not -1',
+    );
   });
 });
 
