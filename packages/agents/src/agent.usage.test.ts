@@ -33,7 +33,7 @@ describe('what an answer took', () => {
     ['only what was read', { input: 7 }, [{ type: 'usage', inputTokens: 7, outputTokens: 0 }]],
     [
       'what is no count',
-      { input: Number.NaN, output: 2 },
+      { input: 1.5, output: 2 },
       [{ type: 'usage', inputTokens: 0, outputTokens: 2 }],
     ],
     ['nothing', {}, []],
