@@ -260,11 +260,15 @@ describe('calls by the id of a run', () => {
     const approved = client.approve('apr_1', false, 'no');
     const { path, body, answer } = await request();
     expect([path, body]).toEqual(['/approvals/apr_1', { approved: false, note: 'no' }]);
-    answer(409, { detail: 'Too late.', approval_id: 'apr_1', approved: true, by: 'ada' });
+    const first = { detail: 'Too late.', approval_id: 'apr_1', approved: true, resolved_by: 'ada' };
+    answer(409, first);
     await expect(approved).rejects.toMatchObject({
       name: 'ApprovalConflictError',
       answer: { approvalId: 'apr_1', approved: true, by: 'ada' },
     });
+    const same = client.approve('apr_1');
+    (await request()).answer(409, first);
+    await same;
   });
 
   it('refuse what is no id, and no index', () => {

@@ -3,6 +3,7 @@ import { checkOption } from './check-option.ts';
 import { BACKOFF, checkBackoff } from './connection/backoff.ts';
 import { platformOf } from './connection/platform.ts';
 import { createTokens } from './connection/tokens.ts';
+import { ApprovalConflictError } from './errors.ts';
 import type { RunClientEvent } from './run/follow.ts';
 import { createRunHandle, type RunHandle, type ToolAnswer } from './run/handle.ts';
 import {
@@ -94,7 +95,12 @@ export class RunClient {
     checkId('approvalId', approvalId);
     checkOption('approved', approved, 'boolean');
     const body = JSON.stringify({ approved, note });
-    await this.#requests.ask(`/approvals/${encodeURIComponent(approvalId)}`, { body });
+    try {
+      await this.#requests.ask(`/approvals/${encodeURIComponent(approvalId)}`, { body });
+    } catch (error) {
+      // The same answer may be this one: what the gateway said to an earlier try was lost.
+      if (!(error instanceof ApprovalConflictError) || error.answer.approved !== approved) throw error;
+    }
   }
 
   /** The questions of all runs and turns that wait for an answer. */

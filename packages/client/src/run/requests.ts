@@ -171,5 +171,5 @@ async function refusalOf(response: Response): Promise<GatewayError> {
   const message = textOf(fields.message ?? fields.detail) ?? `The gateway answers ${status}.`;
   // Of conflicts, those about approvals alone have an answer to tell of.
   if (code === 'conflict' && fields.approved === undefined) return new GatewayError(code, message, fields);
-  return errorOf({ ...fields, code, message });
+  return errorOf({ by: fields.resolved_by, ...fields, code, message });
 }
