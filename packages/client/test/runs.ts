@@ -102,7 +102,7 @@ export function sseOf(event: object): string {
 }
 
 /** An event of the run `r1`, or of one of its members. */
-export function told(index: number, event: string, fields: object = {}): { readonly event_index: number } {
+export function told(index: number, event: string, fields: object = {}) {
   return { event, event_index: index, run_id: 'r1', session_id: 's1', created_at: 1, ...fields };
 }
 export const said = (index: number, content = `${index} `) => told(index, 'RunContent', { content });

@@ -65,7 +65,7 @@ function examples(kind: ComponentRef['kind'], more: Partial<Lineage>): readonly 
       { type: 'step.completed', ...run, step: 'sort', index: 0, content: 'sorted' },
     ],
     usage: [{ type: 'usage', ...run, inputTokens: 5, outputTokens: 7 }],
-    steered: [{ type: 'steered', ...run, messageId: 'm2', content: 'shorter' }],
+    steered: [{ type: 'steered', ...run, steerId: 'm2', content: 'shorter' }],
     'memory.started': [{ type: 'memory.started', ...run }],
     'memory.completed': [{ type: 'memory.completed', ...run }],
     'approval.requested': [{ type: 'approval.requested', ...run, ...question }],

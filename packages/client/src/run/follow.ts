@@ -57,7 +57,6 @@ export async function* follow(
   let isOver = false;
   let isHeard = false;
   let isBuffered = false;
-  let renewed: Promise<void> | undefined;
 
   async function* stream(path: string, fuse: Fuse): AsyncGenerator<Told, void, undefined> {
     const { response, token } = await requests.send(path, {}, fuse, FIRST_MS);
@@ -68,14 +67,15 @@ export async function* follow(
       if (isOnline && platform.now() - heardAt > DOUBT_MS) fuse.end();
     });
     try {
-      const blocks = blocksOf(response, () => {
-        if (isHeard) fuse.arm(SILENCE_MS);
-        return () => {
+      const blocks = blocksOf(
+        response,
+        () => isHeard && fuse.arm(SILENCE_MS),
+        () => {
           fuse.stop(); // who does not take what came is not to be cut for it
           isHeard = true;
           heardAt = platform.now();
-        };
-      });
+        },
+      );
       for await (const block of blocks) {
         const data = dataOf(block);
         if (!data) continue;
@@ -86,7 +86,7 @@ export async function* follow(
         }
         const error = errorOf({ code: 'not_found', ...told, message: told.error });
         if (error.code !== 'unauthorized') throw error;
-        renewed = requests.renew(token, error);
+        await requests.renew(token, error);
         return;
       }
     } finally {
@@ -123,7 +123,6 @@ export async function* follow(
     roundAt = platform.now();
     isHeard = false;
     isBuffered = false;
-    renewed = undefined;
     const { isPolling } = line;
     const fuse = createFuse(platform, signal, () => {
       isBuffered = !isHeard && !isPolling;
@@ -148,8 +147,7 @@ export async function* follow(
       }
       if (isOver) return;
       if (isPolling) continue;
-      await renewed;
-      // At once, but not over and over.
+      // With a fresh token at once, but not over and over.
       if (!attempt) {
         attempt = 1;
         continue;

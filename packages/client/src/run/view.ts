@@ -63,21 +63,15 @@ export const NO_VIEW: RunView = {
   lastEventIndex: -1,
 };
 
-const ENDS: Readonly<Record<string, RunStatus | null>> = {
-  __proto__: null,
-  RunCompleted: 'COMPLETED',
-  RunError: 'ERROR',
-  RunCancelled: 'CANCELLED',
-  WorkflowCompleted: 'COMPLETED',
-  WorkflowError: 'ERROR',
-  WorkflowCancelled: 'CANCELLED',
+const ENDS: Readonly<Record<string, RunStatus>> = {
+  Completed: 'COMPLETED',
+  Error: 'ERROR',
+  Cancelled: 'CANCELLED',
 };
 
-const nameOf = ({ event }: { readonly event: string }): string => event.replace(/^Team/, '');
-
 /** The status with which an event ends whose event it is. */
-export function endOf(event: { readonly event: string }): RunStatus | null | undefined {
-  return ENDS[nameOf(event)];
+export function endOf({ event }: { readonly event: string }): RunStatus | undefined {
+  return ENDS[/^(?:(?:Team)?Run|Workflow)(Completed|Error|Cancelled)$/.exec(event)?.[1] ?? ''];
 }
 
 export function isEnded({ status }: Pick<RunView, 'status'>): boolean {
@@ -151,7 +145,7 @@ export function viewEvent(before: RunView, runId: string, told: RunStreamEvent):
       }),
     };
   }
-  switch (nameOf(event)) {
+  switch (event.event.replace(/^Team/, '')) {
     case 'RunContent':
       return say({ text: speaker.text + content });
     case 'RunPaused':
@@ -242,15 +236,13 @@ function called(
 function asked({ approvals }: RunView, event: Fields): RunView['approvals'] {
   const { run_id: runId, tool, tools = [], requirements } = event;
   const all = requirements ?? [{ ...event, tool_call_id: tool?.tool_call_id }];
-  return all.reduce((open, { approval_id = '', tool_call_id: toolCallId = '', expires_at = 0 }) => {
-    const { tool_name = '', tool_args } =
+  let open = approvals;
+  for (const { approval_id: approvalId = '', tool_call_id: toolCallId = '', expires_at = 0 } of all) {
+    const { tool_name: toolName = '', tool_args: args } =
       tool ?? tools.find((each) => each.tool_call_id === toolCallId) ?? {};
-    const known = open.find((each) => each.approvalId === approval_id);
-    if (known) return open;
     const expiresAt = expires_at * 1_000;
-    return [
-      ...open,
-      { approvalId: approval_id, runId, toolCallId, toolName: tool_name, args: tool_args, expiresAt },
-    ];
-  }, approvals);
+    const known = open.find((each) => each.approvalId === approvalId);
+    open = put(open, known ?? { approvalId, runId, toolCallId, toolName, args, expiresAt }, 'approvalId');
+  }
+  return open;
 }

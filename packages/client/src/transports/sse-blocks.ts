@@ -1,18 +1,19 @@
 /**
  * The blocks of a stream of server-sent events, as they come; nothing is read ahead of who takes them. `wait` is called
- * before each part of the body is waited for, and what it returns when that part is there. Throws where it is no such stream.
+ * before each part of the body is waited for, `heard` when it is there. Throws where it is no such stream.
  */
 export async function* blocksOf(
   { body, headers }: Pick<Response, 'body' | 'headers'>,
-  wait: () => (() => void) | void,
+  wait: () => void,
+  heard: () => void = () => {},
 ): AsyncGenerator<string, void, undefined> {
   if (!headers.get('content-type')?.includes('event-stream')) throw new Error('This is no event stream.');
   const text = body?.pipeThrough(new TextDecoderStream()).getReader();
   let rest = '';
   for (;;) {
-    const heard = wait();
+    wait();
     const chunk = await text?.read();
-    heard?.();
+    heard();
     if (!chunk || chunk.done) return;
     // A gateway ends every line by LF alone (R-2).
     const blocks = (rest + chunk.value).split('\n\n');
