@@ -49,6 +49,18 @@ describe('the view of a run', () => {
     ]);
   });
 
+  it('keeps the calls of members apart, who choose ids by themselves', () => {
+    const { toolCalls } = fold(
+      told(0, 'ToolCallStarted', tool('c1')),
+      member(1, 'ToolCallStarted', tool('c1')),
+      member(2, 'ToolCallCompleted', tool('c1', { result: 2 })),
+    );
+    expect(toolCalls.map(({ runId, status }) => [runId, status])).toEqual([
+      ['r1', 'running'],
+      ['r1.1', 'completed'],
+    ]);
+  });
+
   it('has members, whose words are their own, and their lineage', () => {
     const nested = { run_id: 'r1.1.1', parent_run_id: 'r1.1', agent_name: undefined, team_name: 'Desk' };
     const view = fold(

@@ -122,13 +122,15 @@ export function viewEvent(before: RunView, runId: string, told: RunStreamEvent):
   const isOwn = run_id === runId;
   const end = endOf(event);
   const view: RunView = { ...before, lastEventIndex: event.event_index };
-  const speaker: Speaker = isOwn ? view : memberOf(view, event);
+  const { members } = before;
+  const known = members.find((each) => each.runId === run_id);
+  const member = known ?? newMember(event);
+  const speaker: Speaker = isOwn ? view : member;
 
   function say(fields: Partial<Speaker>): RunView {
     const status = speaker.status === 'PENDING' ? 'RUNNING' : speaker.status;
     if (isOwn) return { ...view, status, ...fields };
-    const member = { ...memberOf(view, event), status, ...fields };
-    return { ...view, members: put(view.members, member, 'runId') };
+    return { ...view, members: put(members, known, { ...member, status, ...fields }) };
   }
 
   if (end) {
@@ -139,7 +141,7 @@ export function viewEvent(before: RunView, runId: string, told: RunStreamEvent):
       ...after,
       approvals: [],
       // What a member had to say is over with the run.
-      members: view.members.map((member) => (isEnded(member) ? member : { ...member, status: end })),
+      members: members.map((each) => (isEnded(each) ? each : { ...each, status: end })),
       ...(end !== 'COMPLETED' && {
         error: { type: event.error_type ?? 'cancelled', message: String(event.reason ?? content) },
       }),
@@ -199,25 +201,21 @@ export function viewOutput(view: RunView, { status, content, error_type, ...outp
   };
 }
 
-/** The list with an item in the place of the one with the same key, or at its end. */
-function put<T>(list: readonly T[], item: T, key: keyof T): readonly T[] {
-  const at = list.findIndex((each) => each[key] === item[key]);
-  return at < 0 ? [...list, item] : list.with(at, item);
+/** The list with an item in the place of the one that it was made of, or at its end. */
+function put<T>(list: readonly T[], known: T | undefined, item: T): readonly T[] {
+  return known ? list.with(list.indexOf(known), item) : [...list, item];
 }
 
-function memberOf({ members }: RunView, event: Fields): MemberView {
+function newMember(event: Fields): MemberView {
   const { run_id, parent_run_id = '', step_name, agent_name, team_name, workflow_name } = event;
-  const known = members.find((each) => each.runId === run_id);
-  return (
-    known ?? {
-      runId: run_id,
-      parentRunId: parent_run_id,
-      name: agent_name ?? team_name ?? workflow_name ?? run_id,
-      ...(step_name !== undefined && { step: step_name }),
-      text: '',
-      status: 'PENDING',
-    }
-  );
+  return {
+    runId: run_id,
+    parentRunId: parent_run_id,
+    name: agent_name ?? team_name ?? workflow_name ?? run_id,
+    ...(step_name !== undefined && { step: step_name }),
+    text: '',
+    status: 'PENDING',
+  };
 }
 
 function called(
@@ -228,8 +226,8 @@ function called(
 ): RunView['toolCalls'] {
   if (!tool) return toolCalls;
   const { tool_call_id: id, tool_name: name, tool_args: args } = tool;
-  const known = toolCalls.find((each) => each.id === id) ?? { id, runId, name, args, status: 'running' };
-  return put(toolCalls, { ...known, ...fields }, 'id');
+  const known = toolCalls.find((each) => each.id === id && each.runId === runId); // members choose ids by themselves
+  return put(toolCalls, known, { ...(known ?? { id, runId, name, args, status: 'running' }), ...fields });
 }
 
 /** With the question, or the questions, of an event. */
@@ -241,8 +239,8 @@ function asked({ approvals }: RunView, event: Fields): RunView['approvals'] {
     const { tool_name: toolName = '', tool_args: args } =
       tool ?? tools.find((each) => each.tool_call_id === toolCallId) ?? {};
     const expiresAt = expires_at * 1_000;
-    const known = open.find((each) => each.approvalId === approvalId);
-    open = put(open, known ?? { approvalId, runId, toolCallId, toolName, args, expiresAt }, 'approvalId');
+    const known = open.some((each) => each.approvalId === approvalId);
+    if (!known) open = [...open, { approvalId, runId, toolCallId, toolName, args, expiresAt }];
   }
   return open;
 }
