@@ -116,9 +116,9 @@ export class RunClient {
       runId,
       sessionId,
       after,
-      path: async () => {
+      path: async (signal) => {
         if (!found) {
-          const { kind, ...whose } = await this.#requests.ask<RunSummary>(`/runs/${run}`);
+          const { kind, ...whose } = await this.#requests.ask<RunSummary>(`/runs/${run}`, {}, signal);
           found = componentPath({ [kind]: whose[`${kind}_id`] });
         }
         return `${found}/runs/${run}`;

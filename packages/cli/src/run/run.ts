@@ -36,8 +36,17 @@ const EXIT = { completed: 0, failed: 1, detached: 130 } as const;
  * which leaves the run alone. Throws a `UsageError` when the gateway cannot be had, or refuses.
  */
 export async function startRun(message: string, options: RunOptions): Promise<number> {
+  const { agent, team, workflow } = options;
+  const named = [agent, team, workflow].filter((id) => id !== undefined);
+  if (named.length !== 1)
+    throw new UsageError('Say what to run: one of --agent ID, --team ID and --workflow ID.');
   const visit = open(options);
   const handle = await visit.reach((signal) => visit.client.start({ ...options, message, signal }));
+  visit.heard();
+  const { runId } = handle;
+  visit.screen.note(
+    `run ${runId}. Ctrl-C leaves it, back with: continuo run attach ${runId}${whereOf(options)}`,
+  );
   return show(handle, visit, options);
 }
 
@@ -59,8 +68,6 @@ interface Visit {
   readonly url: string;
   readonly screen: Screen;
   readonly isInteractive: boolean;
-  /** Rejects when there is no gateway at first. */
-  readonly gone: Promise<never>;
   /** What the gateway refuses, and that there is none, is said in a sentence. */
   reach<T>(call: (signal: AbortSignal) => Promise<T>): Promise<T>;
   /** Something came. */
@@ -100,7 +107,6 @@ function open(options: RunOptions): Visit {
     url,
     screen,
     isInteractive,
-    gone,
     async reach(call) {
       try {
         return await Promise.race([call(abort.signal), gone]);
@@ -120,7 +126,7 @@ async function show(handle: RunHandle, visit: Visit, options: RunOptions): Promi
   const { runId } = handle;
   const { screen, url, isInteractive } = visit;
   const transcript = createRunTranscript();
-  const where = options.url === undefined ? '' : ` --url ${url}`;
+  const where = whereOf(options);
   const { promise: left, resolve: leave } = Promise.withResolvers<'left'>();
   const onInterrupt = (): void => leave('left');
   process.stdout.once('error', onInterrupt); // whoever read along has gone
@@ -128,7 +134,6 @@ async function show(handle: RunHandle, visit: Visit, options: RunOptions): Promi
   const lines = isInteractive
     ? createLines({ interactive: true, onInterrupt, onCommand: () => false })
     : null;
-  screen.note(`run ${runId}. Ctrl-C leaves it alone; back with: continuo run attach ${runId}${where}`);
 
   /** The question that was put last: what a yes answers. */
   let put: string | null = null;
@@ -157,11 +162,16 @@ async function show(handle: RunHandle, visit: Visit, options: RunOptions): Promi
       const approved = answerIn(line);
       if (put === null || approved === null) {
         screen.note(put === null ? 'nothing is asked' : 'y allows it, n refuses it');
+        if (put !== null) lines?.prompt();
         continue;
       }
       const approvalId = put;
       await handle.approve(approvalId, approved).catch((error: unknown) => {
-        if (!(error instanceof ApprovalConflictError)) return screen.note(sentenceOf(error));
+        if (!(error instanceof ApprovalConflictError)) {
+          screen.note(sentenceOf(error));
+          lines?.prompt();
+          return;
+        }
         const { by, approved: allowed } = error.answer;
         screen.note(`${plain(by)} was first and ${allowed ? 'allowed' : 'refused'} it`);
       });
@@ -212,6 +222,11 @@ async function show(handle: RunHandle, visit: Visit, options: RunOptions): Promi
     lines?.close();
     handle.close();
   }
+}
+
+/** What another command needs to find the same gateway. */
+function whereOf({ url }: Pick<RunOptions, 'url'>): string {
+  return url === undefined ? '' : ` --url ${url}`;
 }
 
 /** Throws what is wrong with the options in a sentence. */

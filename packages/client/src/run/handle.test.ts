@@ -85,6 +85,22 @@ describe('the events of a run handle', () => {
     await expect(read(handle).done).resolves.toBe('ended');
   });
 
+  it.each([
+    ['while it is asked whose run it is', undefined],
+    ['while it is asked how the run ended', { agent: 'echo' }],
+  ])('end on close(), %s', async (_when, options) => {
+    const world = setUp();
+    const handle = world.client.attach('r1', options);
+    const { done } = read(handle);
+    if (options) (await world.request()).answer(204);
+    (await world.request()).fail();
+    await world.clock.advance(1_000);
+    const asked = await world.request();
+    handle.close();
+    await expect(done).resolves.toBe('ended');
+    expect([asked.isGone, world.clock.timers]).toEqual([true, 0]);
+  });
+
   it('end on close() between two attempts', async () => {
     const { handle, request, clock } = open();
     const { done } = read(handle);

@@ -54,8 +54,8 @@ export interface HandleOptions {
   readonly sessionId: string | null;
   /** The index after which events are wanted. */
   readonly after: number;
-  /** Of the run, below the gateway's url. */
-  path(): Promise<string>;
+  /** Of the run, below the gateway's url. The signal ends the asking for it. */
+  path(signal?: AbortSignal): Promise<string>;
   approve(approvalId: string, approved: boolean, note?: string): Promise<void>;
   /** The calls of the run that wait for a person. */
   asked(): Promise<readonly Pick<ToolAnswer, 'tool_call_id'>[]>;
@@ -97,15 +97,19 @@ export function createRunHandle(options: HandleOptions): RunHandle {
   async function* read(from: number): AsyncGenerator<RunClientEvent, void, undefined> {
     const isEnd = (event: RunClientEvent): boolean =>
       !!endOf(event) && 'event_index' in event && event.run_id === runId;
-    for await (const event of follow({ requests, line, signal, path, isEnd }, from)) {
+    for await (const event of follow({ requests, line, signal, path: () => path(signal), isEnd }, from)) {
       if ('event_index' in event) {
         sessionId = event.session_id;
         if (event.event_index > view.lastEventIndex) change(viewEvent(view, runId, event));
       }
       yield event;
     }
+    if (signal.aborted || isEnded(view)) return;
     // It had ended before what was asked for.
-    if (!signal.aborted && !isEnded(view)) change(viewOutput(view, await handle.get()));
+    const output = await get(signal).catch((error: unknown) => {
+      if (!signal.aborted) throw error;
+    });
+    if (output) change(viewOutput(view, output));
   }
 
   async function readOn(): Promise<void> {
@@ -120,6 +124,10 @@ export function createRunHandle(options: HandleOptions): RunHandle {
       reading = undefined;
     });
     return reading;
+  }
+
+  async function get(until?: AbortSignal): Promise<RunOutput> {
+    return requests.ask(await path(until), {}, until);
   }
 
   /** Not ended by `close()`: who cancels and leaves wants both. */
@@ -171,9 +179,7 @@ export function createRunHandle(options: HandleOptions): RunHandle {
       await post('steer', { message, message_id });
       return message_id;
     },
-    async get() {
-      return requests.ask(await path());
-    },
+    get: () => get(),
     close: () => closing.abort(),
   };
   return handle;
