@@ -74,7 +74,7 @@ export class RunClient {
     const { after = -1 } = options;
     checkId('runId', runId);
     checkOption('after', after, 'number', Number.isSafeInteger(after));
-    return this.#handle(runId, null, Math.max(after, -1), componentPath(options));
+    return this.#handle(runId, null, after, componentPath(options));
   }
 
   /** As of a handle. */

@@ -38,10 +38,12 @@ function createAsked(url: string, init: RequestInit, settle: PromiseWithResolver
   const { pathname, searchParams } = new URL(url);
   const { signal } = init;
   let isGone = false;
-  signal?.addEventListener('abort', () => {
+  const leave = (): void => {
     isGone = true;
-    settle.reject(signal.reason);
-  });
+    settle.reject(signal?.reason);
+  };
+  signal?.addEventListener('abort', leave);
+  if (signal?.aborted) leave();
   return {
     method: init.method ?? 'GET',
     path: pathname,
@@ -67,11 +69,11 @@ function createAsked(url: string, init: RequestInit, settle: PromiseWithResolver
           isOpen = false;
         },
       });
-      const leave = (reason: unknown): void => {
+      const tear = (reason: unknown): void => {
         if (isOpen) controller?.error(reason);
         isOpen = false;
       };
-      signal?.addEventListener('abort', () => leave(signal.reason));
+      signal?.addEventListener('abort', () => tear(signal.reason));
       const end: StreamEnd = {
         get isOpen() {
           return isOpen;
@@ -87,7 +89,7 @@ function createAsked(url: string, init: RequestInit, settle: PromiseWithResolver
           if (isOpen) controller?.close();
           isOpen = false;
         },
-        cut: () => leave(new TypeError('terminated')),
+        cut: () => tear(new TypeError('terminated')),
       };
       if (!isHeldBack) end.comment();
       settle.resolve(new Response(body, { headers: { 'content-type': 'text/event-stream; charset=utf-8' } }));

@@ -104,6 +104,15 @@ describe('reading a run', () => {
     expect((await world.request()).query.get('after')).toBe('0');
   });
 
+  it('comes back to a gateway that had an error of its own', async () => {
+    const world = setUp();
+    const { done } = read(attach(world));
+    (await world.request()).answer(500, { detail: 'Something went wrong.' });
+    await world.clock.advance(1_000);
+    (await world.stream()).say(completed(0));
+    await expect(done).resolves.toBe('ended');
+  });
+
   it('takes a stream for dead after 40 s of silence, and not before', async () => {
     const world = setUp();
     void read(attach(world));
@@ -134,12 +143,12 @@ describe('reading a run', () => {
     const world = setUp();
     const { seen, done } = read(attach(world, 1));
     const end = await world.stream();
-    end.say({ event: 'gap', run_id: 'r1', reason: 'trimmed', from: 2, to: 5 }, said(5));
+    end.say({ event: 'gap', run_id: 'r1', reason: 'trimmed', from: 2, to: 5 });
     await world.clock.settle();
     end.cut();
     await world.clock.advance(1_000);
-    expect((await world.request()).query.get('after')).toBe('5');
-    (await world.stream()).say(completed(6));
+    expect((await world.request()).query.get('after')).toBe('4');
+    (await world.stream()).say(said(4), said(5), completed(6));
     await done;
     expect(seen).toEqual(['gap', 5, 6]);
   });

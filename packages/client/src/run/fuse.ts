@@ -21,7 +21,6 @@ export function createFuse(
   const leave = (): void => abort.abort(outer?.reason);
   let stop = (): void => {};
   outer?.addEventListener('abort', leave);
-  if (outer?.aborted) leave();
   return {
     signal: abort.signal,
     arm(ms) {

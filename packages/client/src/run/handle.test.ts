@@ -35,6 +35,18 @@ describe('the events of a run handle', () => {
     expect((await events.next()).value).toMatchObject({ event_index: 5 });
   });
 
+  it('are not cut off for who takes his time', async () => {
+    const { handle, stream, asked, clock } = open();
+    const events = handle[Symbol.asyncIterator]();
+    const first = events.next();
+    const end = await stream();
+    end.say(said(0), completed(1));
+    await first;
+    await clock.advance(3_600_000);
+    expect([end.isOpen, asked.length]).toEqual([true, 1]);
+    expect((await events.next()).value).toMatchObject({ event_index: 1 });
+  });
+
   it('end for who leaves, and go on from there for who comes back', async () => {
     const { handle, stream, request, asked, clock } = open(3);
     const left: number[] = [];
@@ -63,9 +75,12 @@ describe('the events of a run handle', () => {
     expect(asked).toHaveLength(2);
     asked[0]?.stream().say(said(0, 'a'), said(1, 'b'));
     await clock.settle();
-    asked[1]?.stream().say(said(0, 'a'), said(1, 'b'), said(2, 'c'), completed(3, 'abc'));
-    await two.done;
+    const end = asked[1]?.stream();
+    end?.say(said(0, 'a'), said(1, 'b'), said(2, 'c'));
+    await clock.settle();
     expect(handle.view.text).toBe('abc');
+    end?.say(completed(3, 'abc'));
+    await two.done;
     expect(one.seen).toEqual([0, 1]);
     expect(two.seen).toEqual([0, 1, 2, 3]);
   });

@@ -114,8 +114,7 @@ export function createRunHandle(options: HandleOptions): RunHandle {
 
   async function readOn(): Promise<void> {
     const events = read(Math.max(view.lastEventIndex, after));
-    while (!isEnded(view) && !(await events.next()).done);
-    await events.return();
+    while (!(await events.next()).done);
   }
 
   /** One reading for all who want the view. */
