@@ -1,6 +1,7 @@
 import type { Component } from '@continuo/protocol';
 import { clerkAgent, echoAgent, slowAgent, storytellerAgent } from './agents.ts';
 import { storyTeam } from './team.ts';
+import { contentWorkflow } from './workflow.ts';
 
 /** Scripted agents that need no model: for trying the gateway, and for its tests. */
 export const demoAgents: readonly Component[] = [
@@ -9,5 +10,6 @@ export const demoAgents: readonly Component[] = [
   storytellerAgent,
   clerkAgent,
   storyTeam,
+  contentWorkflow,
 ];
-export { clerkAgent, echoAgent, slowAgent, storyTeam, storytellerAgent };
+export { clerkAgent, contentWorkflow, echoAgent, slowAgent, storyTeam, storytellerAgent };
