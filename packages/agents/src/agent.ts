@@ -1,6 +1,7 @@
-import type { Component } from '@continuo/protocol';
+import type { Component, RunLimits } from '@continuo/protocol';
 import { type AgentEdge, runnerOf } from './loop.ts';
-import type { ModelObject } from './model.ts';
+import { rememberTool } from './memory.ts';
+import { type ModelObject, modelNameOf } from './model.ts';
 import type { Tool } from './tool.ts';
 
 export interface AgentOptions {
@@ -24,6 +25,10 @@ export interface AgentOptions {
   readonly maxSteps?: number;
   /** An endpoint that sends nothing for this long has failed, in ms. Default 60,000. */
   readonly stallMs?: number;
+  /** What one run may take, where it differs from the gateway's own. */
+  readonly limits?: Partial<RunLimits>;
+  /** Whether the model is told what is remembered of the person, and has a tool `remember`. Default false. */
+  readonly memory?: boolean;
 }
 
 /** An agent that a model drives. Throws a sentence that names the option that is wrong. */
@@ -34,15 +39,21 @@ export function defineAgent(options: AgentOptions): Component {
 /** `defineAgent`, given its environment and its clock. */
 export function createAgent(options: AgentOptions, edge: AgentEdge): Component {
   checkOptions(options);
-  const { id, name, description, deltaJoinMs, onInterrupt } = options;
+  const { id, name, description, model, tools = [], deltaJoinMs, onInterrupt, limits, memory } = options;
+  const run = runnerOf({ ...options, ...(memory && { tools: [...tools, rememberTool()] }) }, edge);
   return {
     kind: 'agent',
     id,
     name,
+    steerable: true,
+    get model() {
+      return modelNameOf(model, edge.env);
+    },
     ...(description !== undefined && { description }),
     ...(deltaJoinMs !== undefined && { deltaJoinMs }),
     ...(onInterrupt !== undefined && { onInterrupt }),
-    run: runnerOf(options, edge),
+    ...(limits !== undefined && { limits }),
+    run,
   };
 }
 
@@ -56,6 +67,8 @@ function checkOptions(options: AgentOptions): void {
     maxSteps = 1,
     stallMs = 1,
     onInterrupt = 'end',
+    limits = {},
+    memory = false,
   } = options;
   if (!/^[\w.-]{1,100}$/.test(id)) {
     throw new Error(`defineAgent: the id "${id}" must be 1 to 100 letters, digits and . _ -`);
@@ -71,7 +84,10 @@ function checkOptions(options: AgentOptions): void {
   if (onInterrupt !== 'end' && onInterrupt !== 'restart') {
     refuse(`onInterrupt must be 'end' or 'restart', not '${String(onInterrupt)}'`);
   }
-  const names = tools.map((tool) => tool.name);
+  for (const [limit, value] of Object.entries(limits)) {
+    if (!(value > 0)) refuse(`limits.${limit} must be above 0, not ${value}`);
+  }
+  const names = [...tools.map((tool) => tool.name), ...(memory ? ['remember'] : [])];
   const twice = names.find((each, index) => names.indexOf(each) !== index);
   if (twice !== undefined) refuse(`the tool "${twice}" is there twice`);
 }

@@ -3,8 +3,10 @@ export { assistantFromEnvironment } from './assistant.ts';
 export {
   clerkAgent,
   contentWorkflow,
+  counterAgent,
   demoAgents,
   echoAgent,
+  reserverAgent,
   slowAgent,
   storyTeam,
   storytellerAgent,

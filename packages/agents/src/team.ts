@@ -3,7 +3,7 @@ import { broadcastOf } from './broadcast.ts';
 import { coordinatorOf } from './coordinator.ts';
 import { checkDefinition, componentOf, type DefinitionOptions } from './definition.ts';
 import type { AgentEdge } from './loop.ts';
-import type { ModelObject } from './model.ts';
+import { type ModelObject, modelNameOf } from './model.ts';
 import { routerOf } from './router.ts';
 
 export interface TeamOptions extends DefinitionOptions {
@@ -34,11 +34,14 @@ export function defineTeam(options: TeamOptions): Component {
 export function createTeam(options: TeamOptions, edge: AgentEdge): Component {
   checkOptions(options);
   const { mode, members, model } = options;
+  const isLed = mode !== 'broadcast' || model !== undefined;
   return {
     ...componentOf('team', options),
+    get model() {
+      return isLed ? modelNameOf(model, edge.env) : undefined;
+    },
     mode,
     members: members.map(({ id, name }) => ({ id, name })),
-    ...(model !== undefined && { model: typeof model === 'string' ? model : model.modelId }),
     ...(mode === 'coordinate' && { steerable: true }),
     run: runnerOf(options, edge),
   };

@@ -1,4 +1,5 @@
 import { MAX_ENTRY_DATA, type RunContext } from '@continuo/protocol';
+import { type Verdict, verdictOf } from './confirmation.ts';
 import { Paused } from './paused.ts';
 import { redact } from './redact.ts';
 import type { Call } from './step.ts';
@@ -18,7 +19,7 @@ export type ToolOutcome = Outcome & { readonly callId: string; readonly name: st
 /**
  * Runs the calls of one step side by side. A call that finished, well or badly, is stored and not run again when the run
  * starts over; one that was cut off is. What a call throws is its outcome; only an abort rejects. Resolves with `null`
- * when all are settled and one of them waits for a person.
+ * when all are settled and one of them waits for a person. What must be confirmed is asked for, once, and not begun.
  */
 export function runCalls(
   calls: readonly Call[],
@@ -32,6 +33,10 @@ export function runCalls(
   },
 ): Promise<readonly ToolOutcome[] | null> {
   const { tools, secrets, context, signal, emit } = deps;
+
+  function shown(sentence: string): string {
+    return redact(sentence, secrets).slice(0, ERROR_CHARACTERS);
+  }
 
   async function perform({ callId, name, args, problem }: Call): Promise<Outcome> {
     if (problem !== undefined) return { error: problem };
@@ -52,14 +57,14 @@ export function runCalls(
       return { result: checkSize(jsonOf(result)) };
     } catch (error) {
       if (signal.aborted || error instanceof Paused) throw error; // it did not end
-      return { error: redact(sentenceOf(error), secrets).slice(0, ERROR_CHARACTERS) };
+      return { error: shown(sentenceOf(error)) };
     } finally {
       over = true;
     }
   }
 
   /** Within one attempt a call's start is shown once, also where the call is cut by a pause. */
-  async function start({ callId, name, args }: Call): Promise<void> {
+  async function start({ callId, name, args }: Call, confirmed: boolean): Promise<void> {
     let isNew = true;
     if (tools.get(name)?.delegates) {
       isNew = !context.continues;
@@ -68,19 +73,44 @@ export function runCalls(
         return true;
       });
     }
-    if (isNew) await emit.send({ type: 'tool.started', callId, name, args });
+    if (!isNew) return;
+    await emit.send({ type: 'tool.started', callId, name, args, ...(confirmed && { confirmed }) });
   }
 
-  /** `null`: it waits for a person. */
-  async function finish(call: Call): Promise<ToolOutcome | null> {
-    const { callId, name } = call;
+  /** What is wrong with the call itself is told to the model at once: nobody is asked. */
+  async function checked(call: Call): Promise<{ readonly call: Call; readonly verdict: Verdict | null }> {
+    const tool = tools.get(call.name);
+    if (!tool?.requiresConfirmation || call.problem !== undefined) return { call, verdict: null };
+    const verdict = verdictOf(call, context);
+    if (verdict.kind !== 'ask') return { call, verdict };
+    const problem = await tool.problemWith(call.args).catch(sentenceOf);
+    return problem === null
+      ? { call, verdict }
+      : { call: { ...call, problem: shown(problem) }, verdict: null };
+  }
+
+  async function finish(asked: Call): Promise<ToolOutcome | null> {
+    const { call, verdict } = await checked(asked);
+    const { callId, name, args } = call;
+    const kind = verdict?.kind ?? 'run';
+    if (kind === 'ask') {
+      const expiresInMs = tools.get(name)?.confirmWithinMs;
+      const within = expiresInMs !== undefined && { expiresInMs };
+      await emit.send({ type: 'approval.requested', callId, name, args, ...within });
+    }
+    if (kind === 'ask' || kind === 'wait') return null;
+
+    const begin = async (): Promise<void> => {
+      if (kind === 'run') await start(call, verdict !== null);
+    };
     let isNew = false;
-    if (!context.continues) await start(call);
+    if (!context.continues) await begin();
     const outcome = await unlessPaused(
-      context.once(`tool:${callId}`, async () => {
+      context.once<Outcome>(`tool:${callId}`, async () => {
         signal.throwIfAborted();
         isNew = true;
-        if (context.continues) await start(call);
+        if (verdict?.kind === 'refuse') return { error: verdict.error };
+        if (context.continues) await begin();
         return perform(call);
       }),
     );

@@ -1,5 +1,7 @@
 import type { Component } from '@continuo/protocol';
 import { clerkAgent, echoAgent, slowAgent, storytellerAgent } from './agents.ts';
+import { counterAgent } from './counter.ts';
+import { reserverAgent } from './reserver.ts';
 import { storyTeam } from './team.ts';
 import { contentWorkflow } from './workflow.ts';
 
@@ -9,7 +11,18 @@ export const demoAgents: readonly Component[] = [
   slowAgent,
   storytellerAgent,
   clerkAgent,
+  reserverAgent,
+  counterAgent,
   storyTeam,
   contentWorkflow,
 ];
-export { clerkAgent, contentWorkflow, echoAgent, slowAgent, storyTeam, storytellerAgent };
+export {
+  clerkAgent,
+  contentWorkflow,
+  counterAgent,
+  echoAgent,
+  reserverAgent,
+  slowAgent,
+  storyTeam,
+  storytellerAgent,
+};
