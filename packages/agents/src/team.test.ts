@@ -1,7 +1,7 @@
 import type { Component } from '@continuo/protocol';
 import { describe, expect, it } from 'vitest';
 import { createRunWorld } from '../test/context.ts';
-import { answered, asking, echoing, failing, linesOf, waiting } from '../test/members.ts';
+import { asking, echoing, failing, linesOf, waiting } from '../test/members.ts';
 import { call, finish, NEVER, scripted, text } from '../test/model.ts';
 import { ModelError } from './model-error.ts';
 import { createTeam, type TeamOptions } from './team.ts';
@@ -73,7 +73,7 @@ describe('a team that routes', () => {
     const first = world.start(team);
     await first.done;
     expect(linesOf(first.events).at(-1)).toBe('.c1 approval.requested');
-    world.approvals.push(answered('run_1.c1'));
+    world.answer('c', true);
     const second = world.resume(team);
     await second.done;
     expect(linesOf(second.events)).toEqual([
@@ -129,7 +129,7 @@ describe('a team that broadcasts', () => {
     const team = teamOf({ mode: 'broadcast', members: [a, asking('b')] });
     const world = createRunWorld();
     await world.start(team, 'hi').done;
-    world.approvals.push(answered('run_1.b'));
+    world.answer('c', true);
     const second = world.resume(team, 'hi');
     await second.done;
     expect(linesOf(second.events).slice(0, 3)).toEqual([

@@ -1,7 +1,7 @@
 import type { Component } from '@continuo/protocol';
 import { describe, expect, it } from 'vitest';
 import { createRunWorld } from '../test/context.ts';
-import { agentOf, answered, asking, echoing, linesOf, waiting } from '../test/members.ts';
+import { agentOf, asking, echoing, linesOf, waiting } from '../test/members.ts';
 import { NEVER } from '../test/model.ts';
 import { createTeam } from './team.ts';
 import { defineWorkflow, type WorkflowOptions } from './workflow.ts';
@@ -88,7 +88,7 @@ describe('a workflow that waits for a person', () => {
     expect(shown).toContain('step.completed 5 two "2"');
     expect(shown).toContain('step.completed 3 chain "2"');
     expect(shown).not.toContain('step.completed 2 asks');
-    world.approvals.push(answered('run_1.asks'));
+    world.answer('c', true);
     const second = world.resume(workflow);
     await second.done;
     expect(linesOf(second.events)).toEqual([
@@ -117,7 +117,7 @@ describe('a workflow that waits for a person', () => {
     const inner = defineWorkflow({ id: 'i', name: 'I', steps: [step('asks', asking('b'))] });
     const workflow = workflowOf([step('in', inner), step('nosy', nosy)]);
     await world.start(workflow).done;
-    world.approvals.push(answered('run_1.in.asks'));
+    world.answer('c', true);
     const second = world.resume(workflow);
     await second.done;
     expect(seen).toEqual([0]);
@@ -128,7 +128,7 @@ describe('a workflow that waits for a person', () => {
     const world = createRunWorld();
     const workflow = workflowOf([step('before', () => 'x'), step('asks', asking('b'))]);
     await world.start(workflow).done;
-    world.approvals.push(answered('run_1.asks'));
+    world.answer('c', true);
     const again = world.start(workflow);
     await again.done;
     expect(linesOf(again.events)).toEqual([
