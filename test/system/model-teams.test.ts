@@ -233,7 +233,7 @@ describe.each([
         { match: { model: 'subject', hasToolResult: false }, response: { toolCalls: [call] } },
       ]);
       const { events } = await ends(last);
-      const errors = events.filter(({ event }) => /ToolCallError$/.test(String(event)));
+      const errors = events.filter(({ event }) => String(event).endsWith('ToolCallError'));
       expect(errors).toMatchObject([{ error: expect.stringMatching(/^The arguments are wrong: /) }]);
     },
   );

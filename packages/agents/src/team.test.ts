@@ -1,7 +1,7 @@
 import type { Component } from '@continuo/protocol';
 import { describe, expect, it } from 'vitest';
 import { createRunWorld } from '../test/context.ts';
-import { asking, echoing, failing, linesOf, waiting } from '../test/members.ts';
+import { agentOf, asking, echoing, failing, linesOf, waiting } from '../test/members.ts';
 import { call, finish, NEVER, scripted, text } from '../test/model.ts';
 import { ModelError } from './model-error.ts';
 import { createTeam, type TeamOptions } from './team.ts';
@@ -122,6 +122,21 @@ describe('a team that broadcasts', () => {
       message: 'Every member of the team failed. A failed: No. B failed: Nor I.',
       tellsUser: true,
     });
+  });
+
+  it('ends its members with the reader that goes away', async () => {
+    let signal: AbortSignal | null = null;
+    const a = agentOf('a', async function* (context) {
+      signal = context.signal;
+      yield { type: 'text.delta', text: 'x' };
+      await NEVER;
+    });
+    const team = teamOf({ mode: 'broadcast', members: [a] });
+    const outputs = team.run(createRunWorld().context())[Symbol.asyncIterator]();
+    for (let count = 0; count < 2; count++) await outputs.next();
+    expect(signal).toMatchObject({ aborted: false });
+    await outputs.return?.();
+    expect(signal).toMatchObject({ aborted: true });
   });
 
   it('R-16 goes on with who has asked; who was finished is neither run nor shown again', async () => {
