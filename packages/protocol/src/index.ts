@@ -142,12 +142,21 @@ export {
   UnsubscribeFrame,
 } from './push.ts';
 export {
+  RUN_ROUTES,
+  RUN_SCHEMAS,
+  type RunAnswer,
+  type RunRoute,
+  type RunSchemaName,
+} from './run-routes.ts';
+export {
+  ApprovalConflict,
   ApprovalJson,
   ApprovalRequest,
   ApprovalsQuery,
   CancelRequest,
   CatchUp,
   ComponentJson,
+  ConfigJson,
   ConfirmedTool,
   ContinueRequest,
   ErrorJson,
@@ -166,6 +175,7 @@ export {
   RunStatus,
   RunSummary,
   SessionJson,
+  SessionQuery,
   SteerAccepted,
   SteerRequest,
   Subscribed,

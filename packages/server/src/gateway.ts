@@ -24,8 +24,11 @@ import { createRuns } from './core/runs.ts';
 import { createSessions } from './core/sessions.ts';
 import { createSteering } from './core/steering.ts';
 import { createWorkers, type Workers } from './core/worker.ts';
+import { createApprovalRoutes } from './doors/approval-routes.ts';
 import { createGatewayDoor } from './doors/gateway.ts';
+import { createMethodRefusals, createOpenApi } from './doors/openapi.ts';
 import { createPages } from './doors/pages.ts';
+import { createRunLists } from './doors/run-lists.ts';
 import { createRunsDoor } from './doors/runs.ts';
 import { createSocketDoor, type SocketDoor } from './doors/socket.ts';
 import type { Refusal } from './edge/admission.ts';
@@ -253,9 +256,10 @@ export function createGateway(options: GatewayOptions): Gateway {
     onError: tally.error,
   });
 
-  const problemOf = (code: ErrorCode, message: string): { error: { code: ErrorCode; message: string } } => {
+  /** As every door has it: the last is door 4's. */
+  const problemOf = (code: ErrorCode, message: string): object => {
     tally.error(code);
-    return { error: { code, message } };
+    return { error: { code, message }, detail: message };
   };
   /** Of our own server it is known where it is bound; of another it is told by the request. */
   function refuse(
@@ -266,6 +270,10 @@ export function createGateway(options: GatewayOptions): Gateway {
     const loopback = arrival ? isLoopback(arrival.address) : originPolicy.loopback;
     if (!loopback && !tokenRequired) return OPEN_TO_ALL;
     return refuseOrigin(asked, { ...originPolicy, loopback });
+  }
+  function prefixOf(env: unknown): string {
+    const incoming = incomingOf(env);
+    return (incoming && mounts.arrivalOf(incoming)?.prefix) ?? '';
   }
   const app = new Hono();
   app.use(async (c, next) => {
@@ -302,10 +310,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       tokenRequired,
       health,
       ready: () => !draining,
-      prefixOf(env) {
-        const incoming = incomingOf(env);
-        return (incoming && mounts.arrivalOf(incoming)?.prefix) ?? '';
-      },
+      prefixOf,
     }),
   );
   app.route(
@@ -319,30 +324,33 @@ export function createGateway(options: GatewayOptions): Gateway {
   app.use((c, next) => {
     if (!draining) return next();
     c.header('retry-after', String(DRAINING.retryAfterSeconds));
-    const problem = { ...problemOf('draining', DRAINING.message), detail: DRAINING.message };
-    return Promise.resolve(c.json(problem, ERRORS.draining.status));
+    return Promise.resolve(c.json(problemOf('draining', DRAINING.message), ERRORS.draining.status));
   });
   app.route('/', push.routes);
-  app.route(
-    '/',
-    createRunsDoor({
-      runs,
-      logs,
-      feeds,
-      workers,
-      sessions,
-      approvals,
-      steering,
-      memories,
-      components: agents,
-      authenticate,
-      openStream,
-      clock,
-      report,
-      storeName: store.name,
-      onError: tally.error,
-    }),
-  );
+  const runsDoor = {
+    runs,
+    logs,
+    feeds,
+    workers,
+    sessions,
+    approvals,
+    steering,
+    memories,
+    components: agents,
+    authenticate,
+    openStream,
+    clock,
+    report,
+    storeName: store.name,
+    version,
+    push: push.enabled,
+    onError: tally.error,
+  };
+  app.route('/', createRunsDoor(runsDoor));
+  app.route('/', createApprovalRoutes(runsDoor));
+  app.route('/', createRunLists(runsDoor));
+  app.route('/', createOpenApi({ version, prefixOf }));
+  app.route('/', createMethodRefusals());
 
   let edge: NodeEdge | null = null;
   const openEdge = (): NodeEdge =>

@@ -76,7 +76,11 @@ export interface Runs {
   /** The owner's runs, newest first, at most 100. */
   list(
     owner: string,
-    which: { readonly component?: Component; readonly sessionId?: string | undefined },
+    which: {
+      /** Whether runs of such a component, `team:story-team`, are wanted. */
+      isWanted(component: string): boolean;
+      readonly sessionId?: string | undefined;
+    },
   ): Promise<readonly { readonly run: Run; readonly standing: RunStanding }[]>;
   standing(run: Run, head: Head): Promise<RunStanding>;
   /** All that its log says now. */
@@ -253,8 +257,7 @@ export function createRuns(options: {
       return component === null || run?.component === `${component.kind}:${component.id}` ? run : null;
     },
 
-    async list(owner, { component, sessionId }) {
-      const name = component && `${component.kind}:${component.id}`;
+    async list(owner, { isWanted, sessionId }) {
       const prefix = keyOf.run(owner, '');
       const found: Run[] = [];
       let seen = 0;
@@ -263,7 +266,7 @@ export function createRuns(options: {
         seen += page.length;
         for (const { value } of page) {
           const record = value as RunRecord;
-          if (name !== undefined && record.component !== name) continue;
+          if (!isWanted(record.component)) continue;
           if (sessionId !== undefined && record.sessionId !== sessionId) continue;
           found.push({ ...record, log: logOf.run(owner, record.runId) });
         }
