@@ -147,7 +147,7 @@ describe('the description of door 4', () => {
   it('R-25 has every route that there is, and there is every route that it has', async () => {
     const mounts = vi.spyOn(Hono.prototype, 'route');
     openGateway();
-    const [app] = mounts.mock.contexts.filter((context) => context instanceof Hono);
+    const app = mounts.mock.contexts.filter((context) => context instanceof Hono).at(-1);
     mounts.mockRestore();
     const shape = (path: string): string => path.replaceAll(/\{\w+\}|:\w+/g, '*');
     const described = RUN_ROUTES.map(({ method, path }) => `${method.toUpperCase()} ${shape(path)}`);
@@ -156,7 +156,7 @@ describe('the description of door 4', () => {
         .filter(({ method, path }) => method !== 'ALL' && isOfDoor4(path))
         .map(({ method, path }) => `${method} ${shape(path)}`),
     );
-    expect([...there].sort()).toEqual([...described].sort());
+    expect(there).toEqual(new Set(described));
   });
 
   it('R-25 says where a server is that is part of another one', async () => {
