@@ -182,6 +182,6 @@ function describeSchemas(): Schemas {
 }
 
 /** A schema within a document needs no name and no dialect of its own. */
-function withoutNames({ $schema: _, $id: __, ...schema }: Json): ObjectSchema {
-  return schema;
+function withoutNames(schema: Json): ObjectSchema {
+  return Object.fromEntries(Object.entries(schema).filter(([key]) => key !== '$schema' && key !== '$id'));
 }
