@@ -327,7 +327,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     return Promise.resolve(c.json(problemOf('draining', DRAINING.message), ERRORS.draining.status));
   });
   app.route('/', push.routes);
-  const runsDoor = {
+  const door4 = {
     runs,
     logs,
     feeds,
@@ -346,9 +346,10 @@ export function createGateway(options: GatewayOptions): Gateway {
     push: push.enabled,
     onError: tally.error,
   };
-  app.route('/', createRunsDoor(runsDoor));
-  app.route('/', createApprovalRoutes(runsDoor));
-  app.route('/', createRunLists(runsDoor));
+  const runsDoor = createRunsDoor(door4);
+  app.route('/', runsDoor.routes);
+  app.route('/', createApprovalRoutes(door4));
+  app.route('/', createRunLists(door4));
   app.route('/', createOpenApi({ version, prefixOf }));
   app.route('/', createMethodRefusals());
 
@@ -383,6 +384,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     sockets.drain('idle'); // who waits for nothing here need not wait until it is over
     await workers.close(drainMs);
     push.endPolls();
+    await runsDoor.close();
     sockets.drain();
     await Promise.all([edge?.close(ERRORS.draining.close, 'draining'), mounts.close()]);
     await answered(); // nobody is at the store any more when it is closed

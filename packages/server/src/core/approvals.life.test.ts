@@ -130,7 +130,8 @@ describe('a question whose server is gone', () => {
 });
 
 async function isAnswered({ store }: TestGateway, key: string): Promise<boolean> {
-  return ((await store.records.get(key))?.value as { answer: unknown }).answer !== null;
+  const stored = await store.records.get(key);
+  return (stored?.value as { answer?: unknown } | undefined)?.answer !== null;
 }
 
 describe('a question that nobody answers', () => {
@@ -161,9 +162,10 @@ describe('answers over two servers at once', () => {
         world.post(path, { approved: true }),
       ]);
       expect(answers.map(({ status }) => status).sort((a, b) => a - b)).toEqual([200, 409]);
-      const [won, lost] = answers[0]?.status === 200 ? answers : [answers[1], answers[0]];
-      const approved = (won?.body as { status: string }).status === 'approved';
-      expect(lost?.body).toMatchObject({ approval_id: before.approvalId, approved, resolved_by: 'local' });
+      const won = only(answers.filter(({ status }) => status === 200));
+      const lost = only(answers.filter(({ status }) => status === 409));
+      const approved = (won.body as { status: string }).status === 'approved';
+      expect(lost.body).toMatchObject({ approval_id: before.approvalId, approved, resolved_by: 'local' });
       await world.clock.advance(2_000);
       const names = namesOf(await outputOf(world, before.runId));
       expect(names).toEqual([...ASKED, 'ApprovalResolved', 'RunContinued']);

@@ -106,6 +106,7 @@ describe('the answer to an approval', () => {
         approved: false,
         resolved_by: 'local',
         note: 'no',
+        code: 'conflict',
       });
       ApprovalConflict.parse(body);
     }
@@ -127,6 +128,7 @@ describe('the answer to an approval', () => {
         approved: false,
         resolved_by: 'expiry',
         expired: true,
+        code: 'conflict',
       },
     ]);
     expect(await output(world, runId)).toMatchObject({ status: 'ERROR', error_type: 'approval_expired' });

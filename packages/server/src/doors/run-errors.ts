@@ -1,4 +1,4 @@
-import type { ErrorCode, WireError } from '@continuo/protocol';
+import type { ErrorCode } from '@continuo/protocol';
 import type { Hono } from 'hono';
 import type { Report } from '../ports.ts';
 import { statusOf } from './http.ts';
@@ -10,15 +10,11 @@ export interface RunErrorOptions {
   readonly onError?: (code: ErrorCode) => void;
 }
 
-/** Makes everything that these routes throw the `{"detail"}` of door 4; a conflict tells with what, too. */
+/** Makes everything that these routes throw the `{"detail", "code"}` of door 4, with what an error has beside it. */
 export function answerErrors(routes: Hono, { report, onError }: RunErrorOptions): void {
   routes.onError((error, c) => {
-    const wireError = toWireError(error, report);
-    onError?.(wireError.code);
-    return c.json(bodyOf(wireError), statusOf(wireError.code) as 400);
+    const { code, message, details } = toWireError(error, report);
+    onError?.(code);
+    return c.json({ detail: message, ...details, code }, statusOf(code) as 400);
   });
-}
-
-function bodyOf({ code, message, details }: WireError): object {
-  return code === 'conflict' ? { ...details, detail: message } : { detail: message };
 }

@@ -84,7 +84,7 @@ describe('lists of runs', () => {
     await world.clock.advance(5_000);
     expect((await world.get(`/runs/${id}`)).body).toMatchObject({ status: 'COMPLETED', message: 'hi' });
     const { status, body } = await world.get('/runs/none');
-    expect([status, body]).toEqual([404, { detail: 'Run not found' }]);
+    expect([status, body]).toEqual([404, { detail: 'Run not found', code: 'not_found' }]);
   });
 
   it('R-23 show a run of a component that is gone', async () => {
@@ -106,13 +106,13 @@ describe('lists of runs', () => {
   ])('R-23 %s is unknown: 404', async (path, detail) => {
     const { get } = openGateway();
     const { status, body } = await get(path);
-    expect([status, body]).toEqual([404, { detail }]);
+    expect([status, body]).toEqual([404, { detail, code: 'not_found' }]);
   });
 
   it.each(['/runs', '/agents/echo/runs'])('R-23 %s with a session id too long gets 422', async (path) => {
     const { get } = openGateway();
     const { status, body } = await get(`${path}?session_id=${'x'.repeat(201)}`);
-    expect([status, body]).toEqual([422, { detail: expect.stringContaining('session_id') }]);
+    expect([status, body]).toEqual([422, { detail: expect.stringContaining('session_id'), code: 'invalid' }]);
   });
 });
 
@@ -166,7 +166,7 @@ describe('memories', () => {
     expect([gone.status, gone.body]).toEqual([204, '']);
     expect((await list(world, ALICE)).map(({ memory }) => memory)).toEqual(['likes tea', 'has a cat']);
     const again = await world.ask('DELETE', path, { token: ALICE }).answer();
-    expect([again.status, again.body]).toEqual([404, { detail: 'Memory not found' }]);
+    expect([again.status, again.body]).toEqual([404, { detail: 'Memory not found', code: 'not_found' }]);
     expect((await world.ask('DELETE', '/memories', { token: ALICE }).answer()).status).toBe(204);
     expect(await list(world, ALICE)).toEqual([]);
     expect((await world.ask('DELETE', '/memories', { token: ALICE }).answer()).status).toBe(204);
@@ -178,7 +178,7 @@ describe('memories', () => {
     const { memory_id: id } = only(await list(world, ALICE));
     expect(await list(world, BOB)).toEqual([]);
     const theirs = await world.ask('DELETE', `/memories/${id}`, { token: BOB }).answer();
-    expect([theirs.status, theirs.body]).toEqual([404, { detail: 'Memory not found' }]);
+    expect([theirs.status, theirs.body]).toEqual([404, { detail: 'Memory not found', code: 'not_found' }]);
     await world.ask('DELETE', '/memories', { token: BOB }).answer();
     expect(await list(world, ALICE)).toHaveLength(1);
   });
@@ -191,7 +191,7 @@ describe('memories', () => {
     const { ask } = openWithMemory();
     for (const { token } of [NARROW, READER]) {
       const { status, body } = await ask(method, path, { token }).answer();
-      expect([status, body]).toEqual([403, { detail: expect.stringContaining('write') }]);
+      expect([status, body]).toEqual([403, { detail: expect.stringContaining('write'), code: 'forbidden' }]);
     }
   });
 });
@@ -265,7 +265,7 @@ describe('who may see lists', () => {
     const { get } = openGateway({ tokens: TOKENS });
     for (const token of [undefined, 'guess']) {
       const { status, body } = await get(path, { token });
-      expect([status, body]).toEqual([401, { detail: expect.stringMatching(/token/) }]);
+      expect([status, body]).toMatchObject([401, { detail: expect.stringMatching(/token/) }]);
     }
     expect((await get(path, { token: ALICE })).status).not.toBe(401);
   });
