@@ -3,7 +3,6 @@ import type { Server } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type Component, ERRORS, type ErrorCode, type Health, type RunLimits } from '@continuo/protocol';
 import { Hono } from 'hono';
-import { bodyLimit } from 'hono/body-limit';
 import {
   type AuthOptions,
   bearerOf,
@@ -25,6 +24,7 @@ import { createSessions } from './core/sessions.ts';
 import { createSteering } from './core/steering.ts';
 import { createWorkers, type Workers } from './core/worker.ts';
 import { createApprovalRoutes } from './doors/approval-routes.ts';
+import { createBodyLimit } from './doors/body-limit.ts';
 import { createGatewayDoor } from './doors/gateway.ts';
 import { createMethodRefusals, createOpenApi } from './doors/openapi.ts';
 import { createPages } from './doors/pages.ts';
@@ -283,15 +283,10 @@ export function createGateway(options: GatewayOptions): Gateway {
     return next();
   });
   app.use(
-    bodyLimit({
-      maxSize: limits.maxPayloadBytes,
-      onError(c) {
-        c.header('connection', 'close'); // the rest of the body is not read
-        return c.json(
-          problemOf('too_large', `A body has at most ${limits.maxPayloadBytes} bytes.`),
-          ERRORS.too_large.status,
-        );
-      },
+    createBodyLimit(limits.maxPayloadBytes, (c) => {
+      c.header('connection', 'close'); // the rest of the body is not read
+      const problem = `A body has at most ${limits.maxPayloadBytes} bytes.`;
+      return c.json(problemOf('too_large', problem), ERRORS.too_large.status);
     }),
   );
   app.notFound((c) =>
