@@ -1,3 +1,4 @@
+import { connect } from 'node:net';
 import { RUN_ROUTES, RUN_SCHEMAS, type RunRoute } from '@continuo/protocol';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { ALICE, type BadRuns, openBadRuns } from './bad-runs.ts';
@@ -221,6 +222,25 @@ describe('a body that does not say its length', () => {
     const chunks = pieces.map((piece) => `${piece.length.toString(16)}\r\n${piece}\r\n`).join('');
     const { status, text } = await rawHttp({ port: world.port, text: head + chunks });
     expect([status, text.includes('echo: hi there')]).toEqual([200, true]);
+  });
+});
+
+describe('a body whose client goes away', () => {
+  it.each([
+    ['that says its length', 'Content-Length: 1000\r\n\r\n{"message":'],
+    ['in chunks', 'Transfer-Encoding: chunked\r\n\r\nb\r\n{"message":\r\n'],
+    ['in chunks that are none', 'Transfer-Encoding: chunked\r\n\r\nb\r\n{"message":xx\r\n'],
+  ])('L-12 is no harm, and nothing to report: %s', async (_how, text) => {
+    for (const type of [JSON_TYPE, FORM_TYPE, 'multipart/form-data; boundary=x']) {
+      const socket = connect(world.port, '127.0.0.1');
+      socket.on('error', () => {});
+      socket.write(
+        `POST /agents/echo/runs HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer ${ALICE}\r\nContent-Type: ${type}\r\n${text}`,
+      );
+      await world.ask({ path: '/config', token: ALICE }); // the server has it by now
+      socket.resetAndDestroy();
+    }
+    await world.ask({ path: '/config', token: ALICE });
   });
 });
 

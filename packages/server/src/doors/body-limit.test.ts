@@ -65,6 +65,14 @@ describe('the limit of a body', () => {
     expect((await createApp().request('/', asked)).status).toBe(413);
   });
 
+  it('L-12 is no fault of ours where the client goes away before the end', async () => {
+    const body = new ReadableStream<Uint8Array>({
+      start: (controller) => controller.error(new Error('aborted')),
+    });
+    const asked = { method: 'POST', body, duplex: 'half' } as RequestInit;
+    expect((await createApp().request('/', asked)).status).toBe(400);
+  });
+
   it('leaves a request without a body as it is', async () => {
     const response = await createApp().request('/', { method: 'DELETE', headers: { 'x-mine': 'header' } });
     expect(await response.text()).toBe('header  false');

@@ -11,7 +11,8 @@ export function createBodyLimit(maxBytes: number, refuse: (c: Context) => Respon
     if (length !== null && !headers.has('transfer-encoding'))
       return Number(length) > maxBytes ? refuse(c) : next();
     if (!body) return next();
-    const whole = await readWhole(body, maxBytes);
+    const whole = await readWhole(body, maxBytes).catch(() => 'broken' as const);
+    if (whole === 'broken') return c.body(null, 400); // who sent it has gone: nobody reads this
     if (!whole) return refuse(c);
     const { url, method, signal } = c.req.raw;
     c.req.raw = new Request(url, { method, headers, signal, body: whole });
