@@ -26,7 +26,7 @@ export async function readBody(c: Context): Promise<unknown> {
   }
   const text = await c.req.text();
   if (text === '') return {};
-  return parseJson(text, 'bad_request');
+  return parseJson(text, 'bad_request', 'The body must be JSON, or a form with the content-type of one.');
 }
 
 /** Checks a body against its schema; what does not fit is `code`, with the field that is wrong. */
