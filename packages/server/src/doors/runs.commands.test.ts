@@ -167,8 +167,9 @@ describe('the token of a stream', () => {
     while (puppet.runs.length === 0) await world.clock.settle();
     const { runId } = only(puppet.runs).context;
     await world.clock.advance(45_000);
+    const { timers } = world.clock;
     const poll = world.ask('GET', `/agents/puppet/runs/${runId}/events?poll=30000&after=0`, { token });
-    for (let turns = 0; turns < 50; turns++) await world.clock.settle();
+    while (world.clock.timers < timers + 2) await world.clock.settle(); // its own, and its token's
     expect([waiting.answered, poll.answered]).toEqual([false, false]);
     await world.clock.advance(20_000);
     for (const asked of [waiting, poll]) {

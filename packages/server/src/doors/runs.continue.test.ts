@@ -6,8 +6,11 @@ import { beginRun, indexesOf, type RunWorld } from '../../test/run-world.ts';
 
 /** What a client echoes: the tools of the newest pause, each with an answer. */
 function echoed(events: readonly RunEventJson[], confirmed = true): object[] {
-  const paused = events.findLast(({ event }) => event === 'RunPaused');
-  return (paused?.tools as object[]).map((tool) => ({ ...tool, confirmed }));
+  const { tools } = nth(
+    events.filter(({ event }) => event === 'RunPaused'),
+    -1,
+  );
+  return (tools as object[]).map((tool) => ({ ...tool, confirmed }));
 }
 
 /** A run that waits for the answers to these calls. */
