@@ -77,9 +77,10 @@ export interface Runs {
   list(
     owner: string,
     which: {
-      /** Whether runs of such a component, `team:story-team`, are wanted. */
-      isWanted(component: string): boolean;
+      readonly component?: Component | undefined;
       readonly sessionId?: string | undefined;
+      /** Whether runs of such a component, `team:story-team`, are wanted. Default: all. */
+      isWanted?(component: string): boolean;
     },
   ): Promise<readonly { readonly run: Run; readonly standing: RunStanding }[]>;
   standing(run: Run, head: Head): Promise<RunStanding>;
@@ -257,7 +258,8 @@ export function createRuns(options: {
       return component === null || run?.component === `${component.kind}:${component.id}` ? run : null;
     },
 
-    async list(owner, { isWanted, sessionId }) {
+    async list(owner, { component, sessionId, isWanted = () => true }) {
+      const name = component && `${component.kind}:${component.id}`;
       const prefix = keyOf.run(owner, '');
       const found: Run[] = [];
       let seen = 0;
@@ -266,6 +268,7 @@ export function createRuns(options: {
         seen += page.length;
         for (const { value } of page) {
           const record = value as RunRecord;
+          if (name !== undefined && record.component !== name) continue;
           if (!isWanted(record.component)) continue;
           if (sessionId !== undefined && record.sessionId !== sessionId) continue;
           found.push({ ...record, log: logOf.run(owner, record.runId) });

@@ -43,13 +43,10 @@ export function createRunLists(options: RunListsOptions): Hono {
 
   async function listRuns(
     principal: Principal,
-    which: { readonly component?: string; readonly sessionId?: string | undefined },
+    which: { readonly component?: Component; readonly sessionId?: string | undefined },
   ): Promise<RunSummary[]> {
-    const { component, sessionId } = which;
-    const found = await runs.list(principal.user, {
-      sessionId,
-      isWanted: (name) => mayUse(principal, name) && (component === undefined || name === component),
-    });
+    const isWanted = (component: string): boolean => mayUse(principal, component);
+    const found = await runs.list(principal.user, { ...which, isWanted });
     return found.map(({ run, standing }) => summaryOf(run, standing, components));
   }
 
@@ -59,9 +56,7 @@ export function createRunLists(options: RunListsOptions): Hono {
       const component = components.find((each) => each.kind === kind && each.id === c.req.param('id'));
       if (!component) throw new WireError('not_found', `${kind[0]?.toUpperCase()}${kind.slice(1)} not found`);
       demand(principal, 'write', 'agents', component.id);
-      return c.json(
-        await listRuns(principal, { component: `${kind}:${component.id}`, sessionId: sessionAsked(c) }),
-      );
+      return c.json(await listRuns(principal, { component, sessionId: sessionAsked(c) }));
     });
   }
 
