@@ -198,6 +198,31 @@ describe('a run client of a real gateway', () => {
     await expect(settle(handle.continue([]))).rejects.toMatchObject({ code: 'conflict' });
   });
 
+  it('R-18, R-23 needs no more than an id to answer, to watch and to end a run', async () => {
+    const { client, settle, clock } = openWorld();
+    const { runId } = await settle(client.start({ agent: 'clerk', message: 'jump run' }));
+    await clock.advance(1_000);
+    const handle = client.attach(runId);
+    const result = outcome(handle.result());
+    await clock.advance(1_000);
+    const [jump] = handle.view.approvals;
+    expect((await settle(client.approvals())).map(({ approval_id }) => approval_id)).toContain(
+      jump?.approvalId,
+    );
+    await settle(handle.approve(jump?.approvalId ?? '', false, 'no'));
+    await settle(client.approve(jump?.approvalId ?? '', false)); // the same, said twice
+    await expect(settle(client.approve(jump?.approvalId ?? ''))).rejects.toMatchObject({
+      name: 'ApprovalConflictError',
+      answer: { approved: false, note: 'no', by: 'local' },
+    });
+    await settle(client.continue(runId)); // all that is left
+    await clock.advance(1_000);
+    expect(result.settled).toEqual({ status: 'COMPLETED', content: 'May I? Done: run' });
+    expect(await settle(client.get(runId))).toMatchObject({ run_id: runId, status: 'COMPLETED' });
+    await settle(client.cancel(runId));
+    await expect(settle(client.get('run_x'))).rejects.toMatchObject({ code: 'not_found' });
+  });
+
   it('R-13 tells how a run ended, also at its last index', async () => {
     const { client, clock, settle } = openWorld();
     const { runId } = await settle(client.start({ agent: 'echo', message: 'a b c' }));
