@@ -76,8 +76,9 @@ interface Visit {
 
 function open(options: RunOptions): Visit {
   const url = gatewayUrl(options);
-  const isInteractive = !options.json && process.stdin.isTTY && process.stdout.isTTY;
-  const screen = createScreen({ isInteractive, out: process.stdout, aside: process.stderr });
+  const { stdin, stdout, stderr } = process;
+  const isTerminal = !options.json && stdout.isTTY && stderr.isTTY;
+  const screen = createScreen({ isTerminal, out: stdout, aside: stderr });
   const { promise: gone, reject } = Promise.withResolvers<never>();
   gone.catch(() => {}); // whoever waits is told
   const abort = new AbortController();
@@ -106,7 +107,7 @@ function open(options: RunOptions): Visit {
     client,
     url,
     screen,
-    isInteractive,
+    isInteractive: isTerminal && stdin.isTTY,
     async reach(call) {
       try {
         return await Promise.race([call(abort.signal), gone]);
@@ -211,10 +212,10 @@ async function show(handle: RunHandle, visit: Visit, options: RunOptions): Promi
       screen.note(`left; the run goes on. Back: ${back}. To end it: continuo run cancel ${runId}${where}`);
       return EXIT.detached;
     }
+    screen.close();
     const { team, agent, workflow } = options;
     if (!options.json && view.members.length > 0)
       for (const line of treeOf(view, team ?? workflow ?? agent ?? runId)) screen.line(line);
-    screen.close();
     return view.status === 'COMPLETED' ? EXIT.completed : EXIT.failed;
   } finally {
     clearTimeout(putting);

@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { createScreen } from './screen.ts';
 
-function open(isInteractive: boolean) {
+function open(isTerminal: boolean) {
   let text = '';
   let beside = '';
   let isFull = false;
   let drain = (): void => {};
   const screen = createScreen({
-    isInteractive,
+    isTerminal,
     out: {
       write(more) {
         text += more;
@@ -19,7 +19,7 @@ function open(isInteractive: boolean) {
     },
     aside: {
       write(more) {
-        if (isInteractive) text += more;
+        if (isTerminal) text += more;
         else beside += more;
         return true;
       },

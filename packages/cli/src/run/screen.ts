@@ -18,19 +18,19 @@ export interface Screen {
 }
 
 export function createScreen({
-  isInteractive,
+  isTerminal,
   out,
   aside,
 }: {
-  readonly isInteractive: boolean;
+  readonly isTerminal: boolean;
   readonly out: Sink;
   readonly aside: Sink;
 }): Screen {
   let midLine = false;
 
   function line(text: string): void {
-    const before = midLine && isInteractive ? '\n' : '';
-    if (isInteractive) midLine = false;
+    const before = midLine && isTerminal ? '\n' : '';
+    if (isTerminal) midLine = false;
     aside.write(`${before}${text}\n`);
   }
 
@@ -41,7 +41,7 @@ export function createScreen({
       if (!out.write(text)) await new Promise<void>((resolve) => void out.once('drain', resolve));
     },
     line,
-    note: (text) => line(isInteractive ? `[${text}]` : `continuo: ${text}`),
+    note: (text) => line(isTerminal ? `[${text}]` : `continuo: ${text}`),
     close() {
       if (midLine) out.write('\n');
       midLine = false;

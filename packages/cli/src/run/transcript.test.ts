@@ -115,6 +115,7 @@ describe('calls of tools', () => {
       '<[add {"a":1}]>',
       '<[add failed: No network.]>',
     ]);
+    expect(seen({ toolCalls: [failed] })).toEqual(['<[add failed: No network.]>']);
     expect(seen({ members: [ada], toolCalls: [{ ...call, runId: 'r1.1' }] })).toEqual([
       '<  + Ada>',
       '<  [add {"a":1}]>',

@@ -68,8 +68,10 @@ export function createRunTranscript(): RunTranscript {
       return !calls.has(key) && calls.add(key) === calls;
     };
     const parts: Part[] = [];
-    if (isNew('started')) parts.push(line(`${indent}[${callOf(tool)}]`));
-    if (tool.status === 'failed' && isNew('failed'))
+    const isFailed = tool.status === 'failed';
+    // One that a person denied fails before it begins.
+    if (isNew('started') && !isFailed) parts.push(line(`${indent}[${callOf(tool)}]`));
+    if (isFailed && isNew('failed'))
       parts.push(line(`${indent}[${plain(tool.name)} failed: ${short(tool.error)}]`));
     return parts;
   }
