@@ -239,6 +239,7 @@ describe('calls by the id of a run', () => {
     const { client, request } = setUp();
     const continued = client.continue('r1');
     const ask = (run_id: string, tool_call_id: string) => ({
+      approval_id: `a${tool_call_id}`,
       run_id,
       tool: { tool_call_id, tool_name: 'reserve', tool_args: { to: 'Porto' } },
     });
@@ -247,7 +248,15 @@ describe('calls by the id of a run', () => {
     const { path, body, answer } = await request();
     expect(path).toBe('/agents/reserver/runs/r1/continue');
     expect(body).toEqual({
-      tools: [{ tool_call_id: 'c1', tool_name: 'reserve', tool_args: { to: 'Porto' }, confirmed: true }],
+      tools: [
+        {
+          tool_call_id: 'c1',
+          tool_name: 'reserve',
+          tool_args: { to: 'Porto' },
+          approval_id: 'ac1',
+          confirmed: true,
+        },
+      ],
       stream: false,
       background: true,
     });

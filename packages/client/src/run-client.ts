@@ -126,7 +126,9 @@ export class RunClient {
       approve: (...answer) => this.approve(...answer),
       asked: async () => {
         const open = await this.approvals();
-        return open.filter(({ run_id }) => run_id === runId).map(({ tool }) => tool);
+        return open
+          .filter(({ run_id }) => run_id === runId)
+          .map(({ approval_id, tool }) => ({ ...tool, approval_id }));
       },
     });
   }

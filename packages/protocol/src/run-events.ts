@@ -41,6 +41,8 @@ const tool = { tool_call_id: z.string(), tool_name: z.string() };
 /** A call as it is asked for: `/continue` takes it back with `confirmed`. */
 const AskedTool = z.object({
   ...tool,
+  /** Of a question: members choose the ids of their calls by themselves. */
+  approval_id: z.string().optional(),
   tool_args: z.unknown().optional(),
   requires_confirmation: z.boolean(),
 });

@@ -4,8 +4,8 @@ import { follow, type Line, type RunClientEvent } from './follow.ts';
 import type { Requests } from './requests.ts';
 import { endOf, isEnded, NO_VIEW, type RunView, viewEvent, viewOutput } from './view.ts';
 
-/** The answer to a question of a run. */
-export type ToolAnswer = Pick<ConfirmedTool, 'tool_call_id' | 'confirmed' | 'note'>;
+/** The answer to a question of a run; with its `approval_id` where several calls have one id, as those of members may. */
+export type ToolAnswer = Pick<ConfirmedTool, 'tool_call_id' | 'approval_id' | 'confirmed' | 'note'>;
 
 /** How a run ended. */
 export interface RunResult extends Pick<RunView, 'error'> {
@@ -58,7 +58,7 @@ export interface HandleOptions {
   path(signal?: AbortSignal): Promise<string>;
   approve(approvalId: string, approved: boolean, note?: string): Promise<void>;
   /** The calls of the run that wait for a person. */
-  asked(): Promise<readonly Pick<ToolAnswer, 'tool_call_id'>[]>;
+  asked(): Promise<readonly Omit<ToolAnswer, 'confirmed'>[]>;
 }
 
 export function createRunHandle(options: HandleOptions): RunHandle {

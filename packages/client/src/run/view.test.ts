@@ -131,6 +131,20 @@ describe('the view of a run', () => {
     expect(fold(pause, completed(3)).approvals).toEqual([]);
   });
 
+  it('R-16 tells questions apart whose calls have the same id', () => {
+    const tools = ['1', '2'].map((id) => tool('c', { tool_args: id, approval_id: `a${id}` }).tool);
+    const requirements = ['1', '2'].map((id) => ({
+      approval_id: `a${id}`,
+      tool_call_id: 'c',
+      expires_at: 9,
+    }));
+    const { approvals } = fold(told(0, 'RunPaused', { tools, requirements }));
+    expect(approvals.map(({ approvalId, args }) => [approvalId, args])).toEqual([
+      ['a1', '1'],
+      ['a2', '2'],
+    ]);
+  });
+
   it('is not changed by what it does not know, but for the index', () => {
     const before = fold(said(0, 'he'));
     expect(viewEvent(before, 'r1', told(1, 'RunDreamed') as never)).toEqual({ ...before, lastEventIndex: 1 });

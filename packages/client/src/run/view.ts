@@ -81,6 +81,7 @@ export function isEnded({ status }: Pick<RunView, 'status'>): boolean {
 interface Tool {
   readonly tool_call_id: string;
   readonly tool_name: string;
+  readonly approval_id?: string | undefined;
   readonly tool_args?: unknown;
   readonly result?: unknown;
 }
@@ -237,7 +238,11 @@ function asked({ approvals }: RunView, event: Fields): RunView['approvals'] {
   let open = approvals;
   for (const { approval_id: approvalId = '', tool_call_id: toolCallId = '', expires_at = 0 } of all) {
     const { tool_name: toolName = '', tool_args: args } =
-      tool ?? tools.find((each) => each.tool_call_id === toolCallId) ?? {};
+      tool ??
+      tools.find(
+        (each) => each.tool_call_id === toolCallId && (each.approval_id ?? approvalId) === approvalId,
+      ) ??
+      {};
     const expiresAt = expires_at * 1_000;
     const known = open.some((each) => each.approvalId === approvalId);
     if (!known) open = [...open, { approvalId, runId, toolCallId, toolName, args, expiresAt }];
