@@ -110,6 +110,19 @@ describe('a run that pauses', () => {
     expect(output.events.at(-1)?.event).toBe('RunPaused');
   });
 
+  it('R-2, R-11 ends a stream that is attached to it, also where one of its questions has an answer', async () => {
+    const { world, pause, approve } = await beginRun({}, { run_id: 'k1' });
+    await pause('c1', 'c2');
+    await approve('c1');
+    await world.clock.settle();
+    const attached = await world.stream('/agents/puppet/runs', {
+      message: 'hi',
+      session_id: 's1',
+      run_id: 'k1',
+    });
+    expect([attached.names.at(-1), attached.ended]).toEqual(['ApprovalResolved', true]);
+  });
+
   it('R-2, R-11 does not end a stream at a pause that is over', async () => {
     const { world, pause, approve, finish } = await beginRun({}, { run_id: 'k1' });
     await pause('c1');

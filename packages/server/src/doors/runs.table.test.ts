@@ -1,4 +1,4 @@
-import type { Replay, RunEventJson } from '@continuo/protocol';
+import type { RunEventJson, RunStatus } from '@continuo/protocol';
 import { describe, expect, it } from 'vitest';
 import { ALICE, BOB, openGateway, type TestGateway, TWO_PEOPLE } from '../../test/gateway.ts';
 import { nth } from '../../test/pick.ts';
@@ -7,10 +7,8 @@ import type { TestStream } from '../../test/stream.ts';
 
 /** Every row of the table of resumes, for every way a run may stand, by POST and by GET. */
 
-type Status = Replay['status'];
-
 interface Standing {
-  readonly status: Status;
+  readonly status: RunStatus;
   /** The server that is asked. */
   readonly at: TestGateway;
   readonly run: RunWorld;
