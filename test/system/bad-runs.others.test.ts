@@ -49,7 +49,7 @@ function pathOf({ path }: RunRoute, { run, other, approval, memory, session }: B
 }
 
 /** A request that is right but for who asks, and about what. */
-function ask(route: RunRoute, path: string, token?: string): Promise<Answer> {
+function knock(route: RunRoute, path: string, token?: string): Promise<Answer> {
   const { method, body } = route;
   return world.ask({
     method: method.toUpperCase(),
@@ -60,6 +60,14 @@ function ask(route: RunRoute, path: string, token?: string): Promise<Answer> {
       body: JSON.stringify(BODIES[body].good),
     }),
   });
+}
+
+/** The same, of a path of that route: its answer is one of those that the table has. */
+async function ask(route: RunRoute, path: string, token?: string): Promise<Answer> {
+  const answer = await knock(route, path, token);
+  const said = [...route.answers.map(({ status }) => status), ...Object.keys(route.refusals).map(Number)];
+  expect(said, `${route.name} ${path}`).toContain(answer.status);
+  return answer;
 }
 
 /** All that can be seen of an answer, but for the ids in it. */
@@ -157,7 +165,10 @@ describe("another owner's", () => {
   });
 
   it('L-10 memories stay when somebody forgets all of their own', async () => {
-    expect((await world.ask({ method: 'DELETE', path: '/memories', token: BOB })).status).toBe(204);
+    for (const [, route] of rows) {
+      if (route.name !== 'forgetMemories') continue;
+      expect((await ask(route, route.path, BOB)).status).toBe(204);
+    }
   });
 
   it("L-10 session's id starts a session of one's own, with nothing of theirs in it", async () => {
@@ -235,7 +246,7 @@ describe('an id that cannot be', () => {
     async (odd) => {
       for (const [, route] of rows.filter(([, { path }]) => path.includes('{'))) {
         const path = route.path.replace(/\{\w+\}/g, odd);
-        const { status, text } = await ask(route, path, BOB);
+        const { status, text } = await knock(route, path, BOB);
         expect([path, status < 500]).toEqual([path, true]);
         for (const id of [world.alices.run, world.alices.other, world.alices.approval, world.alices.memory])
           expect(text).not.toContain(id);

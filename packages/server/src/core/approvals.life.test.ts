@@ -93,19 +93,25 @@ describe('a question whose server is gone', () => {
     expect(namesOf(output)).toEqual([...ASKED, 'ApprovalResolved', 'RunContinued', 'RunCompleted']);
   });
 
-  it('R-18 expires though all servers were down at the time, and its run ends', async () => {
-    const before = await asked();
-    before.life.end();
-    await before.world.clock.advance(10 * MINUTE_MS);
-    const { world, puppet } = before.heir();
-    await world.clock.advance(11_000);
-    expect(puppet.runs).toEqual([]);
-    const output = await outputOf(world, before.runId);
-    expect(output).toMatchObject({ status: 'ERROR', error_type: 'approval_expired' });
-    expect(namesOf(output)).toEqual([...ASKED, 'ApprovalResolved', 'RunError']);
-    expect((await world.get('/approvals')).body).toEqual([]);
-    expect((await world.get('/approvals?status=expired')).body).toHaveLength(1);
-  });
+  it.each([
+    ['ten minutes', 10 * MINUTE_MS],
+    ['three days', 3 * 24 * 60 * MINUTE_MS],
+  ])(
+    'R-18 expires though all servers were down at the time, for %s, and its run ends',
+    async (_how, downMs) => {
+      const before = await asked();
+      before.life.end();
+      await before.world.clock.advance(downMs);
+      const { world, puppet } = before.heir();
+      await world.clock.advance(11_000);
+      expect(puppet.runs).toEqual([]);
+      const output = await outputOf(world, before.runId);
+      expect(output).toMatchObject({ status: 'ERROR', error_type: 'approval_expired' });
+      expect(namesOf(output)).toEqual([...ASKED, 'ApprovalResolved', 'RunError']);
+      expect((await world.get('/approvals')).body).toEqual([]);
+      expect((await world.get('/approvals?status=expired')).body).toHaveLength(1);
+    },
+  );
 
   it('R-18 keeps an answer that came just before its time was over, though it is told later', async () => {
     const before = await asked();

@@ -63,7 +63,20 @@ function createWorld(random: SeededRandom = createSeededRandom(7)): World {
         },
         retentionOf: () => ({ maxEntries: 1_000_000, maxBytes: 1 << 30 }),
       });
-      return createApprovals({ ...seen, journal, workers: () => STORING, clock, random: random.fork() });
+      const approvals = createApprovals({
+        ...seen,
+        journal,
+        workers: () => STORING,
+        clock,
+        random: random.fork(),
+      });
+      return {
+        ...approvals,
+        async request(task, asked) {
+          await store.logs.append(task.log, []); // the run's own, of which there is one by then
+          return approvals.request(task, asked);
+        },
+      };
     },
   };
 }
@@ -202,7 +215,7 @@ describe('a question', () => {
     const world = createWorld();
     const answers = new Set<string>();
     for (const trial of range(1, 300)) {
-      const asked = await world.server().request(taskOf(`r${trial}`), asking('jump', { expiresInMs: 10 }));
+      const asked = await world.server().request(taskOf(`r${trial}`), asking('jump', { expiresInMs: 20 }));
       await world.clock.advance(5);
       const outcome = world
         .server(4)
@@ -211,7 +224,7 @@ describe('a question', () => {
           () => 'counts',
           (error: { code: string }) => error.code,
         );
-      await world.clock.advance(5);
+      await world.clock.advance(15);
       const late = world
         .server(2)
         .resolve(ME, asked.approvalId, { approved: false, by: 'you' })
@@ -241,11 +254,11 @@ describe('the list of questions', () => {
   it("R-18 has the asker's, newest first, at most 100", async () => {
     const world = createWorld();
     const server = world.server();
-    for (const number of range(1, 250)) {
+    for (const number of range(1, 450)) {
       await server.request(taskOf(`r${number}`, { user: number % 5 === 0 ? 'you' : 'me' }), asking('jump'));
       await world.clock.advance(1);
     }
-    const mine = range(1, 250).filter((number) => number % 5 !== 0);
+    const mine = range(1, 450).filter((number) => number % 5 !== 0);
     const runs = (await server.list(ME, 'pending')).map(({ runId }) => runId);
     expect(runs).toEqual(
       mine
@@ -253,7 +266,7 @@ describe('the list of questions', () => {
         .reverse()
         .map((number) => `r${number}`),
     );
-    expect(await server.list({ ...ME, user: 'you' }, 'pending')).toHaveLength(50);
+    expect(await server.list({ ...ME, user: 'you' }, 'pending')).toHaveLength(90);
     expect(await server.list({ ...ME, user: 'm' }, 'pending')).toEqual([]);
   });
 
@@ -287,6 +300,18 @@ describe('the list of questions', () => {
     await world.store.logs.append('run:me:r1', [{ id: endIdOf('r1'), type: 'run.ended', data: {} }]);
     expect(await server.list(ME, 'pending')).toEqual([]);
     expect(only(await server.list(ME, 'all')).approvalId).toBe(approvalId);
+  });
+
+  it('R-18 has no question of a run that is gone, nor can that be answered', async () => {
+    const world = createWorld();
+    const server = world.server();
+    const { approvalId } = await server.request(taskOf('r1'), asking('jump'));
+    await world.store.logs.keep('run:me:r1', world.clock.now());
+    expect(await server.list(ME, 'all')).toEqual([]);
+    await expect(server.resolve(ME, approvalId, { approved: true, by: 'me' })).rejects.toMatchObject({
+      code: 'not_found',
+    });
+    expect((await recordOf(world, approvalId)).answer).toBeNull();
   });
 
   it('L-15 has nothing of agents that the asker may not use', async () => {
