@@ -78,7 +78,7 @@ export const AgentOutput = z.discriminatedUnion('type', [
     ...call,
     /** The answer is for exactly these. */
     args: z.unknown().optional(),
-    /** How long it can be answered, in ms. Default 24 h. Unanswered, the run ends `rejected`. */
+    /** How long it can be answered, in ms. Default 24 h; at most six days, in a turn of a session 23 h. Unanswered, the run ends `rejected`. */
     expiresInMs: z.int().positive().optional(),
     ...by,
   }),

@@ -182,12 +182,44 @@ describe('a question', () => {
     expect(await world.server().list(ME, 'all')).toHaveLength(3);
   });
 
-  it('R-16 is for the arguments with which it was first asked', async () => {
+  it('R-16 is for its arguments: with others it is another', async () => {
     const world = createWorld();
     const first = await world.server().request(taskOf('r1'), asking('jump', { args: { to: 'Porto' } }));
     const again = await world.server().request(taskOf('r1'), asking('jump', { args: { to: 'Rome' } }));
-    expect(again.args).toEqual({ to: 'Porto' });
+    expect(again.approvalId).not.toBe(first.approvalId);
     expect((await recordOf(world, first.approvalId)).args).toEqual({ to: 'Porto' });
+    expect((await recordOf(world, again.approvalId)).args).toEqual({ to: 'Rome' });
+  });
+
+  it('R-16 can be answered though its server died between its two records', async () => {
+    const world = createWorld();
+    const first = await world.server().request(taskOf('r1'), asking('jump'));
+    await world.store.records.remove(`approval/me/${first.approvalId}`);
+    expect(await world.server().request(taskOf('r1'), asking('jump'))).toEqual(first);
+    expect((await recordOf(world, first.approvalId)).answer).toBeNull();
+  });
+
+  it('R-18 outlives neither a run nor a session that nobody looks at', async () => {
+    const DAY_MS = 86_400_000;
+    const world = createWorld();
+    const long = { expiresInMs: 30 * DAY_MS };
+    const asked = async (id: string, ownLog: boolean): Promise<number> => {
+      const question = await world.server().request({ ...taskOf(id), ownLog }, asking('jump', long));
+      return question.expiresAt - world.clock.now();
+    };
+    expect(await asked('r1', true)).toBe(6 * DAY_MS);
+    expect(await asked('r2', false)).toBe((23 * DAY_MS) / 24);
+  });
+
+  it('R-18 is listed as expired from the moment on in which it is, whoever has looked', async () => {
+    const world = createWorld();
+    const server = world.server();
+    await server.request(taskOf('r1'), asking('jump', { expiresInMs: 1_000 }));
+    await world.clock.advance(999);
+    expect(await server.list(ME, 'pending')).toHaveLength(1);
+    await world.clock.advance(1);
+    expect(await server.list(ME, 'pending')).toEqual([]);
+    expect(only(await server.list(ME, 'expired')).answer).toMatchObject({ expired: true });
   });
 
   it('R-18 can be answered until its time is over, and not in that moment', async () => {

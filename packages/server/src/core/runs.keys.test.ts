@@ -1,6 +1,6 @@
 import type { Component } from '@continuo/protocol';
 import { describe, expect, it } from 'vitest';
-import { openGateway, type TestGateway } from '../../test/gateway.ts';
+import { eventsOf, openGateway, type TestGateway } from '../../test/gateway.ts';
 import { createLife, type Life } from '../../test/life.ts';
 import { only, range } from '../../test/pick.ts';
 import { createPuppet } from '../../test/puppet.ts';
@@ -166,5 +166,41 @@ describe('a question that nobody answers', () => {
     });
     expect(puppet.runs).toHaveLength(1);
     expect(await heir.store.records.list('later/', { limit: 5 })).toEqual([]);
+  });
+});
+
+describe('a run that waits for a person', () => {
+  const DAY_MS = 24 * 3_600_000;
+
+  it('R-18 is kept for as long as its question, though it was asked late', async () => {
+    const puppet = createPuppet('puppet', { limits: { timeMs: 30 * DAY_MS } });
+    const { server, standing } = await standingOf(puppet.component);
+    await server.clock.advance(5 * DAY_MS);
+    const run = only(puppet.runs);
+    run.say({ type: 'approval.requested', callId: 'a', name: 'book', expiresInMs: 6 * DAY_MS });
+    run.finish();
+    await server.clock.advance(6 * DAY_MS - 60_000);
+    expect(await standing()).toBe('PAUSED');
+    await server.clock.advance(120_000);
+    expect(await standing()).toBe('ERROR');
+  });
+
+  it('R-18 its turn ends, though nobody has looked at its session since', async () => {
+    const puppet = createPuppet('puppet');
+    const { join, clock } = openGateway({ agents: [puppet.component] });
+    const client = await join({ agent_id: 'puppet' });
+    await client.send({ type: 'message', content: 'book' });
+    const { session_id: sessionId } = client.last('joined');
+    client.hangUp();
+    await clock.advance(30 * 60_000);
+    only(puppet.runs).say({ type: 'approval.requested', callId: 'a', name: 'book' });
+    only(puppet.runs).finish();
+    await clock.advance(23 * 3_600_000 + 5_000);
+    const back = await join({ agent_id: 'puppet', session_id: sessionId });
+    expect(back.last('joined')).toMatchObject({ resumed: true, pending: [] });
+    expect(eventsOf(back).at(-1)?.data.outcome).toMatchObject({
+      status: 'rejected',
+      code: 'approval_expired',
+    });
   });
 });

@@ -175,13 +175,21 @@ export function createRuns(options: {
     };
   }
 
+  async function keep({ log, ...record }: Run): Promise<void> {
+    const until = clock.now() + KEEP_MS;
+    await Promise.all([
+      records.put(keyOf.run(record.owner, record.runId), record, { expiresAt: until }),
+      logs.keep(log, until),
+    ]);
+  }
+
   /** The run's end is told to its session, under an id that stores it once. */
   async function settled(log: string): Promise<void> {
     const name = parseLog(log);
     const run = name.kind === 'run' ? await load(name.owner, name.id) : null;
     if (!run) return;
     const [head] = await logs.heads([log]);
-    if (!head?.ended) return;
+    if (!head?.ended) return keep(run); // it waits for a person: its time begins anew
     const last = await logs.read(
       log,
       { epoch: head.epoch, offset: head.offset - 1 },
@@ -192,7 +200,7 @@ export function createRuns(options: {
     const { data, source } = end;
     const copy = { id: `copy:${run.runId}:end`, type: end.type, data: { ...(data as object), copy: true } };
     await journal.append(logOf.session(run.owner, run.sessionId), [{ ...copy, ...(source && { source }) }]);
-    await logs.keep(log, clock.now() + KEEP_MS);
+    await keep(run);
   }
 
   /** The ids of a new run, or those of the one that the key has started. */

@@ -240,6 +240,14 @@ export function createSessions(options: SessionsOptions): Sessions {
     return { next, paused: waiting.filter((task) => task !== null && task !== 'lost') };
   }
 
+  /** A turn that waits for a person keeps its session. */
+  async function settled(log: string): Promise<void> {
+    if ((await fold(log)).state.paused.length === 0) return;
+    const name = parseLog(log);
+    const stored = 'owner' in name ? await records.get(keyOf.session(name.owner, name.id)) : null;
+    if (stored) await store({ ...(stored.value as SessionRecord), log });
+  }
+
   /** `lost`: the log was lost in this moment, and another one is there now. `null`: the session's time is over. */
   async function taskOf(
     log: string,
@@ -389,7 +397,7 @@ export function createSessions(options: SessionsOptions): Sessions {
       return viewers.size;
     },
 
-    turns: { due: dueTurns, async settled() {} },
+    turns: { due: dueTurns, settled },
     retention: { maxEntries: 100_000, maxBytes: 64 * 1024 * 1024, ...options.limits, beforeTrim },
     close() {
       stopTouch();
