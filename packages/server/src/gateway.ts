@@ -279,10 +279,8 @@ export function createGateway(options: GatewayOptions): Gateway {
       maxSize: limits.maxPayloadBytes,
       onError(c) {
         c.header('connection', 'close'); // the rest of the body is not read
-        return c.json(
-          problemOf('too_large', `A body has at most ${limits.maxPayloadBytes} bytes.`),
-          ERRORS.too_large.status,
-        );
+        const detail = `A body has at most ${limits.maxPayloadBytes} bytes.`;
+        return c.json({ ...problemOf('too_large', detail), detail }, ERRORS.too_large.status);
       },
     }),
   );
