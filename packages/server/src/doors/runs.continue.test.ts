@@ -137,7 +137,7 @@ describe('continuing a run', () => {
       }),
     );
     const statuses = await Promise.all(answers.map(async (asked) => (await asked.answer()).status));
-    expect(statuses.toSorted()).toEqual([202, 409]);
+    expect(statuses.toSorted((a, b) => a - b)).toEqual([202, 409]);
   });
 
   it('R-17 a run that does not wait is refused', async () => {

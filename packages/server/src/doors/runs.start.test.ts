@@ -151,6 +151,12 @@ describe('the body of a start', () => {
     expect([answer.status, answer.body]).toMatchObject([code, { detail: expect.stringContaining(word) }]);
   });
 
+  it('L-12, R-9 that is too large is refused with a sentence', async () => {
+    const { post } = openGateway({ limits: { maxPayloadBytes: 2_000 } });
+    const { status, body } = await post('/agents/echo/runs', { message: 'x'.repeat(2_000) });
+    expect([status, body]).toMatchObject([413, { detail: expect.stringContaining('2000 bytes') }]);
+  });
+
   it('L-10, R-5 says nothing of who owns the run', async () => {
     const { post, get } = openGateway({ tokens: TWO_PEOPLE });
     const asked = { message: 'x', stream: false, user_id: 'bob' };

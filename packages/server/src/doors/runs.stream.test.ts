@@ -4,6 +4,8 @@ import { openGateway } from '../../test/gateway.ts';
 import { interceptStore } from '../../test/intercept.ts';
 import { nth, only, range } from '../../test/pick.ts';
 import { createPuppet } from '../../test/puppet.ts';
+import { beginRun } from '../../test/run-world.ts';
+import { StoreError } from '../ports.ts';
 
 describe('the stream of a run', () => {
   it('R-2 is server-sent events: its headers, its first byte, its lines', async () => {
@@ -56,6 +58,42 @@ describe('the stream of a run', () => {
     const streamed = await stream('/agents/puppet/runs', { message: 'hi' });
     await clock.settle();
     expect(streamed.text).toMatch(/^: /);
+  });
+
+  it.each([
+    ['the record', 'get'],
+    ['the head', 'heads'],
+    ['the entries', 'read'],
+  ])('R-2 of a resume is not waited for: it comes before %s', async (_what, name) => {
+    const { world, path } = await beginRun();
+    const elsewhere = openGateway({
+      beside: world,
+      agents: [createPuppet('puppet').component],
+      through: (store) =>
+        interceptStore(store, async (call, go) => {
+          if (call.name === name) await new Promise<void>(() => {});
+          return go();
+        }),
+    });
+    const streamed = await elsewhere.stream(path('/resume'), {});
+    expect(streamed.text).toMatch(/^: /);
+  });
+
+  it('R-2 tells in the stream what goes wrong after its first byte, and ends it', async () => {
+    const { world, path } = await beginRun();
+    const elsewhere = openGateway({
+      beside: world,
+      agents: [createPuppet('puppet').component],
+      reports: [expect.stringContaining('the store')],
+      through: (store) =>
+        interceptStore(store, async (call, go) => {
+          if (call.key.startsWith('run/')) throw new StoreError('unavailable', 'gone');
+          return go();
+        }),
+    });
+    const streamed = await elsewhere.stream(path('/resume'), {});
+    expect([streamed.names, streamed.ended]).toEqual([['error'], true]);
+    expect(streamed.meta).toMatchObject([{ event: 'error', code: 'unavailable' }]);
   });
 
   it('R-3 numbers all events from 0, and says whose they are', async () => {
