@@ -72,9 +72,12 @@ function match(tools: readonly ConfirmedTool[], questions: readonly Approval[]):
   // What is open first: a call may have been asked for before under the same id.
   const left = new Set(questions.toSorted((a, b) => Number(a.answer !== null) - Number(b.answer !== null)));
   return tools.map((tool) => {
-    const { tool_call_id: callId, tool_name: name } = tool;
+    const { tool_call_id: callId, tool_name: name, approval_id: id } = tool;
     const known = [...left].filter(
-      (question) => question.callId === callId && (name === undefined || question.name === name),
+      (question) =>
+        question.callId === callId &&
+        (name === undefined || question.name === name) &&
+        (id === undefined || question.approvalId === id),
     );
     if (known.length === 0) {
       const call = name === undefined ? `"${callId}"` : `"${callId}" of "${name}"`;
