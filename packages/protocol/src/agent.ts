@@ -23,7 +23,13 @@ export interface Approval {
   /** Unix milliseconds. */
   readonly expiresAt: number;
   /** `null`: not answered yet. */
-  readonly answer: { readonly approved: boolean; readonly note?: string; readonly by: string } | null;
+  readonly answer: {
+    readonly approved: boolean;
+    readonly note?: string;
+    readonly by: string;
+    /** Nobody answered in time: the run will end. */
+    readonly expired?: true;
+  } | null;
 }
 
 /** What one run may take, members included. Beyond it the run ends `failed`, with a reason and a code that name the limit. */

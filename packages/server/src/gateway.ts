@@ -1,13 +1,14 @@
 import type { IncomingMessage } from 'node:http';
 import type { Server } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { type Component, ERRORS, type ErrorCode, type Health } from '@continuo/protocol';
+import { type Component, ERRORS, type ErrorCode, type Health, type RunLimits } from '@continuo/protocol';
 import { Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import {
   type AuthOptions,
   bearerOf,
   createAuthenticate,
+  digestOf,
   fingerprintOf,
   isConfigured,
   type StaticToken,
@@ -16,9 +17,12 @@ import { isLoopback, type OriginPolicy, refuseOrigin } from './auth/origin.ts';
 import { createApprovals } from './core/approvals.ts';
 import { LEASE_TERMS, type LeaseTerms } from './core/lease.ts';
 import type { RetentionLimits } from './core/log.ts';
+import { createMemoryBook } from './core/memories.ts';
 import { createPresences } from './core/presence.ts';
+import { checkRunLimits } from './core/run-limits.ts';
 import { createRuns } from './core/runs.ts';
 import { createSessions } from './core/sessions.ts';
+import { createSteering } from './core/steering.ts';
 import { createWorkers, type Workers } from './core/worker.ts';
 import { createGatewayDoor } from './doors/gateway.ts';
 import { createPages } from './doors/pages.ts';
@@ -60,6 +64,8 @@ export interface GatewayOptions {
   /** What one peer, and all together, may take. */
   readonly limits?: Partial<Limits>;
   readonly lease?: LeaseTerms;
+  /** What one run may take where its component does not say: one hour, 1,000 tool calls, members five levels deep. */
+  readonly runLimits?: Partial<RunLimits>;
   /** What is kept of a log, where it differs from the defaults. */
   readonly retention?: {
     readonly session?: RetentionLimits;
@@ -120,6 +126,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   const { lease: terms = LEASE_TERMS, clock = systemClock, random = systemRandom } = options;
   const { report = (problem, error) => console.error(`continuo: ${problem}:`, error) } = options;
   checkComponents(agents);
+  checkRunLimits(options.runLimits ?? {}, 'runLimits');
   const limits = checkLimits({ ...LIMITS, ...options.limits });
   const { logs, records } = store;
   const startedAt = clock.now();
@@ -164,6 +171,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     workers: lateWorkers,
     clock,
     random,
+    digest: (text) => digestOf(text).toString('base64url'),
     limits: retention.run,
   });
   const openStream: OpenStream = (request, env, headers) =>
@@ -181,11 +189,16 @@ export function createGateway(options: GatewayOptions): Gateway {
     tally,
   });
   const approvals = createApprovals({ logs, records, journal, workers: lateWorkers, clock, random });
+  const steering = createSteering({ logs, records, clock, random });
+  const memories = createMemoryBook({ records, clock, random });
   const workers = createWorkers({
     logs,
     records,
     journal,
     approvals,
+    steering,
+    memories,
+    runLimits: options.runLimits,
     clock,
     random,
     report,
@@ -220,6 +233,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       createGatewayDoor({
         sessions,
         approvals,
+        steering,
         presences,
         workers: lateWorkers,
         feeds,
@@ -316,6 +330,10 @@ export function createGateway(options: GatewayOptions): Gateway {
       logs,
       feeds,
       workers,
+      sessions,
+      approvals,
+      steering,
+      memories,
       components: agents,
       authenticate,
       openStream,
@@ -427,9 +445,10 @@ function isNode(env: unknown): boolean {
 
 function checkComponents(components: readonly Component[]): void {
   const ids = new Set<string>();
-  for (const { id } of components) {
+  for (const { id, limits = {} } of components) {
     if (!/^[\w.-]{1,100}$/.test(id))
       throw new Error(`agents: the id "${id}" must be letters, digits and . _ - only`);
+    checkRunLimits(limits, `agents: "${id}"`);
     if (ids.has(id)) throw new Error(`agents: the id "${id}" is there twice`);
     ids.add(id);
   }

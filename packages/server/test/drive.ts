@@ -3,7 +3,9 @@ import { createFakeClock, createSeededRandom, type FakeClock } from '@continuo/t
 import { createApprovals } from '../src/core/approvals.ts';
 import { type AbortCause, createDriver, type Drive } from '../src/core/driver.ts';
 import { createJournal } from '../src/core/log.ts';
-import type { RunState } from '../src/core/run.ts';
+import { createMemoryBook } from '../src/core/memories.ts';
+import { type RunState, UNUSED } from '../src/core/run.ts';
+import { createSteering } from '../src/core/steering.ts';
 import type { Task } from '../src/core/worker.ts';
 import type { Store } from '../src/ports.ts';
 import { createMemoryStore } from '../src/stores/memory.ts';
@@ -14,6 +16,8 @@ import { createPuppet, type PuppetRun } from './puppet.ts';
 const LOG = 'run:me:run_1';
 
 export interface DriveWorld {
+  /** Whether the driver's server has the lease without doubt. */
+  isHeld: boolean;
   readonly clock: FakeClock;
   readonly store: Store;
   /** What the server's log was given. */
@@ -51,6 +55,8 @@ export function createDriveWorld(): DriveWorld {
     journal,
     records,
     approvals,
+    steering: createSteering({ ...store, clock, random: createSeededRandom(3) }),
+    memories: createMemoryBook({ records, clock, random: createSeededRandom(4) }),
     clock,
     report: (problem, error) => void reports.push({ problem, error }),
   });
@@ -61,7 +67,8 @@ export function createDriveWorld(): DriveWorld {
     return page.kind === 'page' ? page.entries : [];
   }
 
-  return {
+  const world: DriveWorld = {
+    isHeld: true,
     clock,
     store,
     reports,
@@ -87,6 +94,7 @@ export function createDriveWorld(): DriveWorld {
         fence: { run: 'run_1', token: ++token },
         signal: controller.signal,
         cause: () => cause,
+        isHeld: () => world.isHeld,
         cancelReason: async () => 'somebody asked',
       };
       return {
@@ -103,6 +111,7 @@ export function createDriveWorld(): DriveWorld {
       return ends.length === 0 ? null : only(ends).data;
     },
   };
+  return world;
 }
 
 /** A run that has begun, and the agent's side of it. */
@@ -122,7 +131,9 @@ export const RUNNING: RunState = {
   status: 'running',
   attempt: 1,
   startedAt: 0,
+  activeSince: 0,
   messageId: 'm1',
   text: 'what it had said',
   approvals: [],
+  used: UNUSED,
 };

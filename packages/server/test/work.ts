@@ -4,8 +4,10 @@ import { createApprovals } from '../src/core/approvals.ts';
 import { foldLog } from '../src/core/fold.ts';
 import { LEASE_TERMS } from '../src/core/lease.ts';
 import { createJournal } from '../src/core/log.ts';
+import { createMemoryBook } from '../src/core/memories.ts';
 import { parseLog } from '../src/core/names.ts';
 import { type RunState, reduceRun } from '../src/core/run.ts';
+import { createSteering } from '../src/core/steering.ts';
 import { createWorkers, type Task, type TaskSource, type Workers } from '../src/core/worker.ts';
 import type { Store } from '../src/ports.ts';
 import { createMemoryStore } from '../src/stores/memory.ts';
@@ -105,6 +107,8 @@ export function createWorkWorld(): WorkWorld {
       const workers: Workers = createWorkers({
         ...terms,
         approvals: createApprovals({ ...terms, workers: () => workers }),
+        steering: createSteering(terms),
+        memories: createMemoryBook(terms),
         report,
         terms: LEASE_TERMS,
         components: new Map(puppets.map(({ component }) => [`agent:${component.id}`, component])),

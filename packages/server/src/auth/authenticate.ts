@@ -100,7 +100,8 @@ export function fingerprintOf({ tokens = [], jwt }: AuthOptions): string {
   return digestOf(JSON.stringify([tokens, jwt])).toString('base64url');
 }
 
-function digestOf(text: string): Buffer {
+/** SHA-256. */
+export function digestOf(text: string): Buffer {
   return hash('sha256', text, 'buffer');
 }
 

@@ -1,37 +1,79 @@
-import { type Approval, type Component, draftOf, type RunEvent, WireError } from '@continuo/protocol';
+import {
+  type AgentOutput,
+  type Approval,
+  type Component,
+  draftOf,
+  type Question,
+  type RunEvent,
+  WireError,
+} from '@continuo/protocol';
 import type { Clock, Fence, Logs, Random, Records } from '../ports.ts';
 import { may, type Principal } from './access.ts';
 import type { Journal } from './log.ts';
 import { keyOf } from './names.ts';
-import { endIdOf } from './run.ts';
+import { endIdOf, openApprovals } from './run.ts';
 import type { Task, Workers } from './worker.ts';
 
 /** How long a question and its answer are kept, in ms: as long as a run. */
 const KEEP_MS = 7 * 24 * 3_600_000;
+/** How long a question can be answered where its agent does not say, in ms. */
+const EXPIRES_MS = 24 * 3_600_000;
 /** How often an answer is tried for while others answer the same. */
 const TRIES = 5;
+const LIST_PAGE = 200;
+/** What a list shows at most. */
+const LISTED = 100;
+/** Who answers what nobody answered in time. */
+export const EXPIRY = 'expiry';
 
 export type Answer = NonNullable<Approval['answer']>;
 
-/** The record `approval/<owner>/<id>`: where a question was asked, and the one answer that counts. */
-interface ApprovalRecord {
+/** The record `approval/<owner>/<id>`: what was asked where, and the one answer that counts. */
+export interface ApprovalRecord extends Question {
   readonly log: string;
   readonly component: string;
+  /** The run that waits, not the member of it that asked. */
   readonly runId: string;
+  readonly sessionId: string;
+  readonly messageId: string;
+  readonly requestedAt: number;
   readonly answer: Answer | null;
 }
 
+export type ApprovalStatus = 'pending' | 'approved' | 'denied' | 'expired';
+
 export interface Approvals {
-  /** Makes an approval that can be answered. Its id goes into the run's log, which tells everybody. */
-  request(task: Task): Promise<string>;
   /**
-   * The one resolver behind every door. Resolves with the answer when it is stored: the run then goes on, on some server.
-   * The same answer again resolves too. Throws `conflict` with the first answer when this is another one, and `not_found`:
-   * also for one of an agent that the asker may not use, and for one that nobody answered before its run ended.
+   * Makes a question that can be answered; its id goes into the run's log, which tells everybody. Of one that was asked
+   * before under the same call, and is open, the same again.
    */
-  resolve(asker: Principal, approvalId: string, answer: Answer): Promise<Answer>;
-  /** Puts answers that came since into the paused run's log, each once. True when there was one. */
+  request(task: Task, asked: AgentOutput & { readonly type: 'approval.requested' }): Promise<Question>;
+  /**
+   * The one resolver behind every door. Resolves with the answer that counts when it is stored: the run then goes on, on
+   * some server. `isNew`: it is this one; otherwise the same was said before. Throws `conflict` with the first answer when
+   * this is another one, and `not_found`: also for one of an agent that the asker may not use, and for one that nobody
+   * answered before its run ended.
+   */
+  resolve(
+    asker: Principal,
+    approvalId: string,
+    answer: Answer,
+  ): Promise<{ readonly answer: Answer; readonly isNew: boolean }>;
+  /** What agents asked of the asker, newest first. */
+  list(asker: Principal, status: ApprovalStatus | 'all'): Promise<readonly ApprovalRecord[]>;
+  /** As {@link Approvals.list}, one. Throws `not_found`. */
+  get(asker: Principal, approvalId: string): Promise<ApprovalRecord>;
+  /**
+   * Puts answers that came since into the paused run's log, each once; where the time is over, the server's own. True
+   * when there was one.
+   */
   tell(task: Task, component: Component, fence: Omit<Fence, 'run'>): Promise<boolean>;
+}
+
+export function statusOfApproval({ answer }: Pick<ApprovalRecord, 'answer'>): ApprovalStatus {
+  if (!answer) return 'pending';
+  if (answer.expired) return 'expired';
+  return answer.approved ? 'approved' : 'denied';
 }
 
 export function createApprovals(options: {
@@ -45,7 +87,8 @@ export function createApprovals(options: {
   const { logs, records, journal, workers, clock, random } = options;
 
   function put(key: string, record: ApprovalRecord, ifVersion: number): Promise<number | null> {
-    return records.put(key, record, { ifVersion, expiresAt: clock.now() + KEEP_MS });
+    const expiresAt = Math.max(clock.now(), record.expiresAt) + KEEP_MS;
+    return records.put(key, record, { ifVersion, expiresAt });
   }
 
   /** Whether somebody may answer, or ask for the answer there is. */
@@ -58,44 +101,108 @@ export function createApprovals(options: {
     return answer !== null || (await logs.find(log, endIdOf(runId))) === null;
   }
 
+  async function find(
+    asker: Principal,
+    approvalId: string,
+  ): Promise<{ readonly key: string; readonly record: ApprovalRecord; readonly version: number }> {
+    const key = approvalId.isWellFormed() ? keyOf.approval(asker.user, approvalId) : null;
+    const stored = key === null ? null : await records.get(key);
+    const record = stored?.value as ApprovalRecord | undefined;
+    if (key === null || !stored || !record || !(await isOpenTo(asker, record))) {
+      throw new WireError('not_found', `There is no approval "${approvalId}" to answer.`);
+    }
+    return { key, record, version: stored.version };
+  }
+
+  /** The answer of the record; nobody's, where the time is over. */
+  async function answerOf(user: string, approvalId: string): Promise<Answer | null> {
+    const key = keyOf.approval(user, approvalId);
+    for (;;) {
+      const stored = await records.get(key);
+      const record = stored?.value as ApprovalRecord | undefined;
+      if (!stored || !record || record.answer || clock.now() < record.expiresAt)
+        return record?.answer ?? null;
+      const answer: Answer = { approved: false, by: EXPIRY, expired: true };
+      if ((await put(key, { ...record, answer }, stored.version)) !== null) return answer;
+    }
+  }
+
   return {
-    async request({ log, component, runId, user }) {
-      const approvalId = `apr_${random.id()}`;
-      await put(keyOf.approval(user, approvalId), { log, component, runId, answer: null }, 0);
-      return approvalId;
+    async request(task, { callId, name, args, expiresInMs = EXPIRES_MS, by }) {
+      const { log, component, runId, sessionId, messageId, user } = task;
+      const asker = by?.runId ?? runId;
+      // Under an id that a run which starts over finds again: a question that no log tells of is nobody's to answer.
+      const onceKey = keyOf.once(log, runId, `approval:${asker}:${callId}`);
+      const before = (await records.get(onceKey))?.value as Question | undefined;
+      const answered = task.state?.approvals.some(
+        ({ approvalId, answer }) => approvalId === before?.approvalId && answer !== null,
+      );
+      if (before && !answered) return before;
+      const now = clock.now();
+      const question: Question = {
+        approvalId: `apr_${random.id()}`,
+        callId,
+        name,
+        ...(args !== undefined && { args }),
+        expiresAt: now + expiresInMs,
+      };
+      await records.put(onceKey, question, { expiresAt: question.expiresAt + KEEP_MS });
+      const place = { log, component, runId, sessionId, messageId };
+      await put(
+        keyOf.approval(user, question.approvalId),
+        { ...question, ...place, requestedAt: now, answer: null },
+        0,
+      );
+      return question;
     },
 
     async resolve(asker, approvalId, answer) {
-      const key = approvalId.isWellFormed() ? keyOf.approval(asker.user, approvalId) : null;
       for (let tries = 0; tries < TRIES; tries++) {
-        const stored = key === null ? null : await records.get(key);
-        const record = stored?.value as ApprovalRecord | undefined;
-        if (key === null || !stored || !record || !(await isOpenTo(asker, record))) {
-          throw new WireError('not_found', `There is no approval "${approvalId}" to answer.`);
-        }
-        const { log, component, answer: first } = record;
-        if (first && first.approved !== answer.approved) {
-          throw new WireError('conflict', 'This approval has another answer already: the first one counts.', {
-            details: { approval_id: approvalId, ...first },
-          });
+        const { key, record, version } = await find(asker, approvalId);
+        const first = record.answer ?? (await answerOf(asker.user, approvalId));
+        if (first && (first.expired || first.approved !== answer.approved)) {
+          throw new WireError(
+            'conflict',
+            first.expired
+              ? 'Nobody answered this approval in time: its run ends.'
+              : 'This approval has an answer already: the first one counts.',
+            { details: { approval_id: approvalId, ...first } },
+          );
         }
         // Also where it was answered before: whoever stored that may have died before any worker saw it.
         const isStored = await workers().announce(
-          log,
-          component,
-          async () => first !== null || (await put(key, { ...record, answer }, stored.version)) !== null,
+          record.log,
+          record.component,
+          async () => first !== null || (await put(key, { ...record, answer }, version)) !== null,
         );
-        if (isStored) return first ?? answer;
+        if (isStored) return { answer: first ?? answer, isNew: first === null };
       }
       throw new WireError('unavailable', 'Others answer this approval just now. Try again.');
     },
 
+    async list(asker, status) {
+      const prefix = keyOf.approval(asker.user, '');
+      const found: ApprovalRecord[] = [];
+      for (let after = prefix; ; ) {
+        const page = await records.list(prefix, { after, limit: LIST_PAGE });
+        for (const { value } of page) {
+          const record = value as ApprovalRecord;
+          const isWanted = status === 'all' || statusOfApproval(record) === status;
+          if (isWanted && (await isOpenTo(asker, record))) found.push(record);
+        }
+        const last = page.at(-1);
+        if (!last || page.length < LIST_PAGE) break;
+        after = last.key;
+      }
+      return found.sort((a, b) => b.requestedAt - a.requestedAt).slice(0, LISTED);
+    },
+
+    get: async (asker, approvalId) => (await find(asker, approvalId)).record,
+
     async tell({ log, runId, messageId, user, state }, { kind, id, name }, fence) {
-      const open = state?.approvals.filter(({ answer }) => answer === null) ?? [];
       let told = false;
-      for (const { approvalId } of open) {
-        const stored = await records.get(keyOf.approval(user, approvalId));
-        const { answer = null } = (stored?.value as ApprovalRecord | undefined) ?? {};
+      for (const { approvalId } of state ? openApprovals(state) : []) {
+        const answer = await answerOf(user, approvalId);
         if (!answer) continue;
         const { by: resolvedBy, ...said } = answer;
         const event: RunEvent = {

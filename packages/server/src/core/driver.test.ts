@@ -223,9 +223,10 @@ describe('a run that is stopped', () => {
     const world = createDriveWorld();
     const before = world.clock.timers;
     const { run, done, stop } = await begin(world);
+    const begun = world.clock.timers;
     const slept = run.context.sleep(60_000);
     const woken = expect(slept).rejects.toThrow('stopped');
-    expect(world.clock.timers).toBe(before + 1);
+    expect(world.clock.timers).toBe(begun + 1);
     stop('cancelled');
     await woken;
     await done;

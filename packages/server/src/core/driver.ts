@@ -1,17 +1,24 @@
 import {
   AgentOutput,
+  type Approval,
   type Component,
-  type EndStatus,
   type Lineage,
+  type Question,
   type RunContext,
+  type RunLimits,
+  type RunMetrics,
   type TellsUser,
   WireError,
 } from '@continuo/protocol';
 import type { Clock, Fence, Records, Report } from '../ports.ts';
 import type { Approvals } from './approvals.ts';
 import type { Journal } from './log.ts';
+import type { MemoryBook } from './memories.ts';
 import { keyOf } from './names.ts';
-import { createRunWriter, type RunWriter } from './run-writer.ts';
+import { openApprovals, type RunState, UNUSED } from './run.ts';
+import { beyondTime, createMeter, type Meter, RUN_LIMITS } from './run-limits.ts';
+import { createRunWriter, type Ending, MAX_QUESTIONS, type RunWriter } from './run-writer.ts';
+import type { Steering } from './steering.ts';
 import type { Task } from './worker.ts';
 
 /** Why a run is stopped: another server may have it (nothing more is written), somebody asked, the server closes. */
@@ -30,26 +37,29 @@ export interface Drive {
   readonly signal: AbortSignal;
   /** Why the signal was aborted. */
   cause(): AbortCause | null;
+  /** Whether the lease is this server's without doubt: it is not a sleeper who has just woken. */
+  isHeld(): boolean;
   cancelReason(): Promise<string | null>;
 }
 
 export interface Driver {
-  /** Brings a run to its one terminal entry, or to its next pause. Without one it resolves only when the lease was lost. */
+  /**
+   * Brings a run to its one terminal entry, or to its next pause. Without either it resolves only when the lease was lost,
+   * or where another server is to go on with the run.
+   */
   drive(drive: Drive): Promise<void>;
-}
-
-interface Ending {
-  readonly status: EndStatus;
-  readonly reason?: string;
 }
 
 /** The agent returned with questions open. */
 interface Pause {
   readonly status: 'paused';
-  readonly approvals: readonly string[];
+  readonly questions: readonly Question[];
 }
 
+/** The last moment a clock knows: a limit may be infinite. */
+const MAX_TIME = 8.64e15;
 const SERVER_DIED = 'The server that ran it died.';
+const TAKEN_OVER = 'Its server died or was shut down: it starts over from what was finished.';
 /** What a person is told of an error that was not made for them. */
 const AGENT_FAILED = 'The agent failed. The server has noted why.';
 
@@ -57,17 +67,27 @@ export function createDriver(deps: {
   readonly journal: Journal;
   readonly records: Records;
   readonly approvals: Approvals;
+  readonly steering: Steering;
+  readonly memories: MemoryBook;
+  /** Where a component has none of its own. */
+  readonly runLimits?: Partial<RunLimits> | undefined;
   readonly clock: Clock;
   /** Gets what an agent threw, and what it reports. */
   readonly report: Report;
 }): Driver {
-  const { journal, records, approvals, clock, report } = deps;
+  const { journal, records, approvals, steering, memories, clock, report } = deps;
 
   function contextOf(
-    { task, component, signal }: Drive,
-    { attempt, continues }: { readonly attempt: number; readonly continues: boolean },
+    { task, component, isHeld }: Drive,
+    start: {
+      readonly attempt: number;
+      readonly continues: boolean;
+      readonly signal: AbortSignal;
+      readonly limits: RunLimits;
+    },
   ): RunContext {
     const { log, runId, sessionId, messageId, user, input } = task;
+    const { attempt, continues, signal, limits } = start;
     return {
       runId,
       sessionId,
@@ -78,14 +98,29 @@ export function createDriver(deps: {
       approvals: task.state?.approvals ?? [],
       continues,
       signal,
+      limits,
+      depth: 0,
+      memories: {
+        list: () => memories.list(user),
+        add: (text, key) => memories.add(user, text, key === undefined ? undefined : `${runId}.${key}`),
+        remove: (memoryId) => memories.remove(user, memoryId),
+      },
+      async steered(step, last = false) {
+        return component.steerable ? steering.take(task, step, last) : [];
+      },
       history: () => task.history(),
       async once(key, work) {
         const recordKey = keyOf.once(log, runId, key);
         const done = await records.get(recordKey);
         if (done) return (done.value as { result: never }).result;
+        if (!isHeld()) throw new Error('Another server may have this run by now.');
         const result = await work();
-        await records.put(recordKey, { result }, { expiresAt: clock.now() + ONCE_KEEP_MS });
-        return result;
+        // What another server finished meanwhile stands.
+        const expiresAt = clock.now() + ONCE_KEEP_MS;
+        const version = await records.put(recordKey, { result }, { ifVersion: 0, expiresAt });
+        if (version !== null) return result;
+        const first = await records.get(recordKey);
+        return first ? (first.value as { result: never }).result : result;
       },
       sleep(ms) {
         let stop = (): void => {};
@@ -99,9 +134,17 @@ export function createDriver(deps: {
   }
 
   /** Runs the component to its end and stores what it yields. */
-  async function run(drive: Drive, writer: RunWriter, context: RunContext): Promise<Ending | Pause> {
-    const { task, component, signal } = drive;
-    const asked: string[] = [];
+  async function run(
+    drive: Drive,
+    {
+      writer,
+      meter,
+      context,
+    }: { readonly writer: RunWriter; readonly meter: Meter; readonly context: RunContext },
+  ): Promise<Ending | Pause> {
+    const { task, component } = drive;
+    const { signal, limits } = context;
+    const asked: Question[] = task.state ? openApprovals(task.state).map(questionOf) : [];
     let events: AsyncIterator<AgentOutput> | null = null;
     try {
       signal.throwIfAborted();
@@ -109,25 +152,35 @@ export function createDriver(deps: {
       for (;;) {
         const next = await abortable(events.next(), signal);
         if (next.done) {
-          return asked.length > 0 ? { status: 'paused', approvals: asked } : { status: 'completed' };
+          return asked.length > 0 ? { status: 'paused', questions: asked } : { status: 'completed' };
         }
         const output = AgentOutput.parse(next.value);
+        meter.count(output);
         if (output.type === 'approval.requested') {
-          const approvalId = await abortable(approvals.request(task), signal);
-          asked.push(approvalId);
-          await abortable(writer.write({ ...output, approvalId }), signal);
+          const question = await abortable(approvals.request(task, output), signal);
+          if (asked.some(({ approvalId }) => approvalId === question.approvalId)) continue; // the log tells of it
+          if (asked.length >= MAX_QUESTIONS)
+            throw new WireError('invalid', `A run may have ${MAX_QUESTIONS} questions open, no more.`);
+          asked.push(question);
+          const { by } = output;
+          await abortable(writer.write({ type: 'approval.requested', ...question, by }), signal);
         } else await abortable(writer.write(output), signal);
       }
     } catch (error) {
       tellToStop(events);
       if (writer.failure) throw writer.failure;
       const cause = drive.cause();
+      if (cause === null && signal.aborted) return failed(beyondTime(limits));
       if (cause === 'cancelled')
         return { status: 'cancelled', reason: (await drive.cancelReason()) ?? 'cancelled' };
       if (cause === 'drained') return { status: 'interrupted', reason: 'The server was shut down.' };
       if (cause === null) report(`${nameOf(component, task.runId)} failed`, error);
-      return { status: 'failed', reason: tellsUser(error) ? error.message : AGENT_FAILED };
+      return failed(error);
     }
+  }
+
+  function metricsOf(used: RunState['used'], since: number): RunMetrics {
+    return { ...used, durationMs: Math.max(0, Math.round(clock.now() - since)) };
   }
 
   return {
@@ -146,6 +199,7 @@ export function createDriver(deps: {
         attempt,
         component: { kind, id, name },
       };
+      let handedOver = false;
       const writer = createRunWriter({
         journal,
         clock,
@@ -155,23 +209,58 @@ export function createDriver(deps: {
         lineage,
         ...(state !== null && (continues || !goesOn) && { said: state.text }),
         joinMs: component.deltaJoinMs ?? 30,
-        isLost: () => cause() === 'lost',
+        isLost: () => handedOver || cause() === 'lost',
       });
+
+      const limits: RunLimits = { ...RUN_LIMITS, ...deps.runLimits, ...component.limits };
+      const meter = createMeter(limits, continues && state ? state.used : UNUSED);
+      const since = state === null || continues ? clock.now() : state.activeSince;
+      const expired = state?.approvals.find(({ answer }) => answer?.expired);
 
       let ending: Ending | Pause = { status: 'interrupted', reason: SERVER_DIED };
       if (state !== null && cause() === 'cancelled') {
         ending = { status: 'cancelled', reason: (await drive.cancelReason()) ?? 'cancelled' };
+      } else if (expired) {
+        const reason = `Nobody answered in time whether "${expired.name}" may be done.`;
+        ending = { status: 'rejected', reason, code: 'approval_expired' };
       } else if (goesOn) {
-        if (state === null) await writer.write({ type: 'run.started' });
+        const { model } = component;
+        if (state === null) await writer.write({ type: 'run.started', ...(model && { model }) });
         else if (continues) await writer.write({ type: 'run.continued' });
-        else await writer.write({ type: 'run.attempt', reason: SERVER_DIED });
-        ending = await run(drive, writer, contextOf(drive, { attempt, continues }));
+        else await writer.write({ type: 'run.attempt', reason: TAKEN_OVER });
+        const late = new AbortController();
+        const stopTimer = clock.schedule(Math.min(since + limits.timeMs, MAX_TIME), () => late.abort());
+        const signal = AbortSignal.any([drive.signal, late.signal]);
+        const context = contextOf(drive, { attempt, continues, signal, limits });
+        ending = await run(drive, { writer, meter, context }).finally(stopTimer);
+        if (cause() === 'drained' && component.onInterrupt === 'restart' && attempt < MAX_ATTEMPTS) {
+          handedOver = true;
+          return writer.leave();
+        }
       }
       if (cause() === 'lost') return;
-      if (ending.status === 'paused') await writer.pause(ending.approvals);
-      else await writer.end(ending);
+      if (ending.status === 'paused') await writer.pause(ending.questions);
+      else
+        await writer.end({
+          ...ending,
+          metrics: metricsOf(goesOn ? meter.used : (state?.used ?? UNUSED), since),
+        });
     },
   };
+}
+
+/** What a person is told of an error, and for programs the code of the limit that was passed. */
+function failed(error: unknown): Ending {
+  const code = error instanceof WireError ? error.details.code : undefined;
+  return {
+    status: 'failed',
+    reason: tellsUser(error) ? error.message : AGENT_FAILED,
+    ...(typeof code === 'string' && { code }),
+  };
+}
+
+function questionOf({ approvalId, callId, name, args, expiresAt }: Approval): Question {
+  return { approvalId, callId, name, ...(args !== undefined && { args }), expiresAt };
 }
 
 function nameOf({ kind, id }: Component, runId: string): string {

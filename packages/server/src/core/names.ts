@@ -2,6 +2,9 @@
 
 const safe = encodeURIComponent;
 
+/** What every key of {@link keyOf}'s `later` begins with. */
+export const LATER = 'later/';
+
 export const logOf = {
   session: (owner: string, id: string): string => `session:${safe(owner)}:${safe(id)}`,
   run: (owner: string, id: string): string => `run:${safe(owner)}:${safe(id)}`,
@@ -30,6 +33,14 @@ export const keyOf = {
   work: (log: string): string => `work/${log}`,
   /** The wish that a run ends. */
   cancel: (log: string, run: string): string => `cancel/${log}/${safe(run)}`,
+  /** Messages to a running agent. */
+  steer: (log: string, run: string): string => `steer/${log}/${safe(run)}`,
+  /** That a log is to be looked at when its time has come: in the order of the times. */
+  later: (at: number, log: string): string => `${LATER}${String(at).padStart(15, '0')}/${log}`,
+  /** Which run an idempotency key has started. */
+  start: (owner: string, component: string, key: string): string =>
+    `start/${safe(owner)}/${safe(component)}/${safe(key)}`,
+  memory: (owner: string, id: string): string => `memory/${safe(owner)}/${safe(id)}`,
   approval: (owner: string, id: string): string => `approval/${safe(owner)}/${safe(id)}`,
   once: (log: string, run: string, key: string): string => `once/${log}/${safe(run)}/${safe(key)}`,
   /** A session's conversation up to what was trimmed. */

@@ -6,7 +6,10 @@ import {
   type EngineEvent,
   type Lineage,
   MAX_ENTRY_DATA,
+  type Member,
+  type Question,
   type RunEvent,
+  type RunMetrics,
   WireError,
 } from '@continuo/protocol';
 import { type Clock, type Fence, StoreError } from '../ports.ts';
@@ -19,6 +22,10 @@ const QUEUE_EVENTS = 256;
 const JOINED_CHARACTERS = 16 * 1024;
 /** Bytes of JSON that the whole text of a run may have: it must fit its last entry. */
 const TEXT_BYTES = MAX_ENTRY_DATA - 4 * 1024;
+/** Bytes of JSON of one question; a run's {@link MAX_QUESTIONS} must fit the entry of its pause. */
+const QUESTION_BYTES = 32 * 1024;
+/** Questions of a run that may be open at once. */
+export const MAX_QUESTIONS = 30;
 /** Characters of the reason of an end: with the text it must fit its entry. */
 const REASON_CHARACTERS = 400;
 /** How long a failed append waits until it is tried again, in ms. */
@@ -43,16 +50,29 @@ export interface RunWriterOptions {
 export interface RunWriter {
   /** Resolves when there is room for more; rejects when the event, or one before it, cannot be stored. */
   write(event: WritableEvent): Promise<void>;
-  /** The run waits for answers to these approvals. Resolves when that is stored. */
-  pause(approvals: readonly string[]): Promise<void>;
+  /** The run waits for answers. Resolves when that is stored. */
+  pause(questions: readonly Question[]): Promise<void>;
   /** The terminal entry, with the whole text. Resolves when it is stored. */
-  end(ending: { readonly status: EndStatus; readonly reason?: string }): Promise<void>;
+  end(ending: Ending): Promise<void>;
+  /** Ends nothing: another server goes on. Resolves when nothing is being stored any more, whatever came of it. */
+  leave(): Promise<void>;
   /** What no later write can mend: the store refused an append. */
   readonly failure: StoreError | null;
 }
 
+/** How a run ends. */
+export interface Ending {
+  readonly status: EndStatus;
+  readonly reason?: string;
+  /** For programs, where the status alone does not say why. */
+  readonly code?: string;
+  readonly metrics?: RunMetrics;
+}
+
 /** All that a run says of itself and of its members; a question already has its id. */
-export type WritableEvent = EngineEvent | Exclude<AgentOutput, { type: 'approval.requested' }>;
+export type WritableEvent =
+  | (EngineEvent & { readonly by?: Member | undefined })
+  | Exclude<AgentOutput, { type: 'approval.requested' }>;
 
 const encoder = new TextEncoder();
 const jsonBytes = (value: unknown): number => encoder.encode(JSON.stringify(value)).byteLength;
@@ -117,7 +137,7 @@ export function createRunWriter(options: RunWriterOptions): RunWriter {
     if (by.runId === lineage.runId) {
       throw new WireError('invalid', `A member of a run needs a run id of its own, not "${by.runId}".`);
     }
-    return { ...body, ...lineage, ...by, parentRunId: lineage.runId } as RunEvent;
+    return { ...body, ...lineage, ...by, parentRunId: by.parentRunId ?? lineage.runId } as RunEvent;
   }
 
   /** Refuses what no store would take, before anything else waits behind it. */
@@ -145,6 +165,10 @@ export function createRunWriter(options: RunWriterOptions): RunWriter {
       isOpen = false;
     }
     const bytes = event.type === 'text.delta' && event.text.length < JOINED_CHARACTERS ? 0 : jsonBytes(event);
+    if (event.type === 'approval.requested' && bytes > QUESTION_BYTES) {
+      const message = `A question to a person has ${bytes} bytes, more than ${QUESTION_BYTES}. Ask about less, or about a reference.`;
+      throw new WireError('too_large', message);
+    }
     if (bytes > MAX_ENTRY_DATA) {
       const message = `An event ${event.type} has ${bytes} bytes, more than ${MAX_ENTRY_DATA}. Return less, or a reference.`;
       throw new WireError('too_large', message);
@@ -179,13 +203,13 @@ export function createRunWriter(options: RunWriterOptions): RunWriter {
       await new Promise<void>((resolve) => clock.soon(resolve)); // an agent that never waits must not stop the rest
     },
 
-    async pause(approvals) {
+    async pause(questions) {
       await settle();
-      const paused: RunEvent = { ...lineage, type: 'run.paused', approvals };
+      const paused: RunEvent = { ...lineage, type: 'run.paused', questions };
       await append([toDraft(paused, `${lineage.runId}:${fence.token}.${count++}`)], false);
     },
 
-    async end({ status, reason }) {
+    async end({ status, reason, code, metrics }) {
       await settle();
       const completed: RunEvent = { ...lineage, type: 'text.completed', text };
       const ended: RunEvent = {
@@ -194,10 +218,18 @@ export function createRunWriter(options: RunWriterOptions): RunWriter {
         status,
         content: text,
         ...(reason && { reason: reason.slice(0, REASON_CHARACTERS) }),
+        ...(code && { code }),
+        ...(metrics && { metrics }),
       };
       const drafts = [toDraft(ended, endIdOf(lineage.runId))];
       if (isOpen) drafts.unshift(toDraft(completed, `${lineage.runId}:${fence.token}.${count++}`));
       await append(drafts, ownLog);
+    },
+
+    async leave() {
+      stopTimer?.();
+      queue = [];
+      await appending;
     },
 
     get failure() {

@@ -33,9 +33,11 @@ describe('what a log says of a run', () => {
       status: 'running',
       attempt: 1,
       startedAt: 1_000,
+      activeSince: 1_000,
       messageId: 'm1',
       text: 'one two',
       approvals: [],
+      used: { toolCalls: 1, inputTokens: 0, outputTokens: 0 },
     });
   });
 
@@ -56,7 +58,7 @@ describe('what a log says of a run', () => {
 
   it('is paused, and goes on', () => {
     const script = started();
-    script.run('m1', { type: 'run.paused', approvals: ['a1'] });
+    script.run('m1', { type: 'run.paused', questions: [] });
     expect(fold(script.entries)?.status).toBe('paused');
     script.run('m1', { type: 'run.continued' });
     expect(fold(script.entries)?.status).toBe('running');

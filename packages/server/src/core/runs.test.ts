@@ -45,7 +45,7 @@ function createWorld(): World {
   const journal: Journal = createJournal({ ...store, clock, report: () => {}, retentionOf });
   const deps = { ...store, journal, workers: () => workers, clock, random };
   const sessions = createSessions({ ...deps, inbox: 32 });
-  const runs = createRuns({ ...deps, sessions });
+  const runs = createRuns({ ...deps, sessions, digest: (text) => text });
   return {
     clock,
     store,

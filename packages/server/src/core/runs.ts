@@ -1,4 +1,4 @@
-import type { Component, Content, Entry } from '@continuo/protocol';
+import { type Component, type Content, type EndStatus, type Entry, WireError } from '@continuo/protocol';
 import type { Clock, Head, Logs, Random, Records } from '../ports.ts';
 import { foldLog } from './fold.ts';
 import type { Journal, Retention, RetentionLimits } from './log.ts';
@@ -16,6 +16,13 @@ export const REPORT: { readonly entries: number; readonly bytes: number } = {
   bytes: 4 * 1024 * 1024,
 };
 
+/** Runs of an owner that a list looks through at most, and what it shows. */
+const LOOKED_THROUGH = 10_000;
+const LISTED = 100;
+const LIST_PAGE = 500;
+/** Entries that are read at once to find how a paused run stands. */
+const LAST = { entries: 64, bytes: 256 * 1024 };
+
 /** A run that was asked for by itself (door 4) and has a log of its own. */
 export interface RunRecord {
   readonly runId: string;
@@ -26,6 +33,13 @@ export interface RunRecord {
   readonly messageId: string;
   readonly input: Content;
   readonly createdAt: number;
+}
+
+/** The record `start/<owner>/<component>/<key>`: what a key has started. */
+interface Start {
+  readonly runId: string;
+  readonly sessionId: string;
+  readonly digest: string;
 }
 
 export interface Run extends RunRecord {
@@ -39,16 +53,32 @@ export interface RunReport {
   readonly entries: readonly Entry[];
 }
 
+/** How a run stands: `pending` until it has begun. */
+export type RunStanding = RunState['status'] | 'pending';
+
+export interface NewRun {
+  readonly owner: string;
+  readonly component: Component;
+  readonly input: Content;
+  readonly sessionId?: string | undefined;
+  /** An idempotency key of the owner's for this component. */
+  readonly key?: string | undefined;
+}
+
 export interface Runs {
-  /** Stores a run: some server will drive it. */
-  create(options: {
-    readonly owner: string;
-    readonly component: Component;
-    readonly input: Content;
-    readonly sessionId?: string | undefined;
-  }): Promise<{ readonly run: Run; readonly head: Head }>;
-  /** The owner's run of that component; `null`: unknown, also when it is another's. */
-  find(owner: string, component: Component, runId: string): Promise<Run | null>;
+  /**
+   * Stores a run: some server will drive it. The same `key` again gives the same run, and throws `conflict` where the
+   * input or the session is another.
+   */
+  create(options: NewRun): Promise<{ readonly run: Run; readonly head: Head }>;
+  /** The owner's run, of that component unless it is `null`; `null`: unknown, also when it is another's. */
+  find(owner: string, component: Component | null, runId: string): Promise<Run | null>;
+  /** The owner's runs, newest first, at most 100. */
+  list(
+    owner: string,
+    which: { readonly component?: Component; readonly sessionId?: string | undefined },
+  ): Promise<readonly { readonly run: Run; readonly standing: RunStanding }[]>;
+  standing(run: Run, head: Head): Promise<RunStanding>;
   /** All that its log says now. */
   report(run: Run): Promise<RunReport>;
   /** Where the workers find the runs that are due. */
@@ -64,9 +94,11 @@ export function createRuns(options: {
   readonly workers: () => Workers;
   readonly clock: Clock;
   readonly random: Random;
+  /** Two texts with one digest are the same text. */
+  digest(text: string): string;
   readonly limits?: RetentionLimits | undefined;
 }): Runs {
-  const { logs, records, journal, sessions, workers, clock, random } = options;
+  const { logs, records, journal, sessions, workers, clock, random, digest } = options;
 
   async function load(owner: string, runId: string): Promise<Run | null> {
     const stored = await records.get(keyOf.run(owner, runId));
@@ -93,6 +125,20 @@ export function createRuns(options: {
     const task = await taskOf(log);
     if (task?.state?.status !== 'paused') return { next: task, paused: [] };
     return { next: isAnswered(task.state) ? task : null, paused: [task] };
+  }
+
+  /** By its last entry; of a paused run, by the last that is not the answer to a question. */
+  async function standing({ log }: Run, head: Head | null): Promise<RunStanding> {
+    if (!head || head.offset === 0) return 'pending';
+    for (let end = head.offset; end >= head.oldest; end -= LAST.entries) {
+      const from = head.ended ? end - 1 : Math.max(end - LAST.entries, head.oldest - 1);
+      const page = await logs.read(log, { epoch: head.epoch, offset: from }, LAST);
+      if (page.kind === 'reset') break; // trimmed meanwhile: what is left is of a run under way
+      const last = page.entries.findLast(({ offset, type }) => offset <= end && type !== 'approval.resolved');
+      if (last?.type === 'run.ended' && head.ended) return (last.data as { status: EndStatus }).status;
+      if (last) return last.type === 'run.paused' ? 'paused' : 'running';
+    }
+    return 'running';
   }
 
   /** The run of the log, unless it has ended. */
@@ -144,18 +190,45 @@ export function createRuns(options: {
     await logs.keep(log, clock.now() + KEEP_MS);
   }
 
+  /** The ids of a new run, or those of the one that the key has started. */
+  async function idsOf({ owner, input, sessionId, key }: NewRun, component: string): Promise<Start> {
+    const fresh: Start = {
+      runId: `run_${random.id()}`,
+      sessionId: sessionId ?? `ses_${random.id()}`,
+      digest: key === undefined ? '' : digest(JSON.stringify([input, sessionId ?? null])),
+    };
+    if (key === undefined) return fresh;
+    const at = keyOf.start(owner, component, key);
+    const put = { ifVersion: 0, expiresAt: clock.now() + KEEP_MS };
+    if ((await records.put(at, fresh, put)) !== null) return fresh;
+    const first = (await records.get(at))?.value as Start | undefined;
+    if (!first) throw new WireError('unavailable', 'The run of this key has just expired. Try again.');
+    if (first.digest === fresh.digest) return first;
+    throw new WireError(
+      'conflict',
+      'This Idempotency-Key has started a run with another message or session. Take a new key.',
+      { details: { run_id: first.runId } },
+    );
+  }
+
   return {
-    async create({ owner, component, input, sessionId }) {
+    async create(wanted) {
+      const { owner, component, input } = wanted;
       const componentName = `${component.kind}:${component.id}`;
-      const create = sessionId !== undefined;
-      const { session } = await sessions.open({ owner, component: componentName, sessionId, create });
-      const runId = `run_${random.id()}`;
+      const { runId, sessionId } = await idsOf(wanted, componentName);
+      const before = wanted.key === undefined ? null : await load(owner, runId);
+      if (before) {
+        // Also where it ended: whoever stored it may have died before any worker saw it.
+        const head = await workers().announce(before.log, componentName, () => logs.append(before.log, []));
+        return { run: before, head: head.head };
+      }
+      const { session } = await sessions.open({ owner, component: componentName, sessionId, create: true });
       const record: RunRecord = {
         runId,
         owner,
         sessionId: session.sessionId,
         component: componentName,
-        messageId: `msg_${random.id()}`,
+        messageId: `msg_${runId.slice(4)}`,
         input,
         createdAt: clock.now(),
       };
@@ -167,7 +240,7 @@ export function createRuns(options: {
       const head = await workers().announce(log, componentName, async () => {
         const [appended] = await Promise.all([
           logs.append(log, []),
-          records.put(keyOf.run(owner, runId), record, { expiresAt: clock.now() + KEEP_MS }),
+          records.put(keyOf.run(owner, runId), record, { ifVersion: 0, expiresAt: clock.now() + KEEP_MS }),
           logs.keep(log, clock.now() + KEEP_MS),
         ]);
         return appended.head;
@@ -176,9 +249,36 @@ export function createRuns(options: {
     },
 
     async find(owner, component, runId) {
-      const run = await load(owner, runId);
-      return run?.component === `${component.kind}:${component.id}` ? run : null;
+      const run = runId.isWellFormed() ? await load(owner, runId) : null;
+      return component === null || run?.component === `${component.kind}:${component.id}` ? run : null;
     },
+
+    async list(owner, { component, sessionId }) {
+      const name = component && `${component.kind}:${component.id}`;
+      const prefix = keyOf.run(owner, '');
+      const found: Run[] = [];
+      let seen = 0;
+      for (let after = prefix; seen < LOOKED_THROUGH; ) {
+        const page = await records.list(prefix, { after, limit: LIST_PAGE });
+        seen += page.length;
+        for (const { value } of page) {
+          const record = value as RunRecord;
+          if (name !== undefined && record.component !== name) continue;
+          if (sessionId !== undefined && record.sessionId !== sessionId) continue;
+          found.push({ ...record, log: logOf.run(owner, record.runId) });
+        }
+        const last = page.at(-1);
+        if (!last || page.length < LIST_PAGE) break;
+        after = last.key;
+      }
+      const newest = found.sort((a, b) => b.createdAt - a.createdAt).slice(0, LISTED);
+      const heads = await logs.heads(newest.map(({ log }) => log));
+      return Promise.all(
+        newest.map(async (run, index) => ({ run, standing: await standing(run, heads[index] ?? null) })),
+      );
+    },
+
+    standing,
 
     report,
     tasks: { due, settled },

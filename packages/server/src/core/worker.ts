@@ -1,4 +1,4 @@
-import type { Component, Content, HistoryMessage } from '@continuo/protocol';
+import type { Component, Content, HistoryMessage, RunLimits } from '@continuo/protocol';
 import {
   type Clock,
   type Fence,
@@ -13,8 +13,10 @@ import type { Approvals } from './approvals.ts';
 import { type AbortCause, createDriver } from './driver.ts';
 import { claimLease, type Lease, type LeaseTerms, releaseLease, renewLease } from './lease.ts';
 import type { Journal } from './log.ts';
-import { keyOf, parseLog } from './names.ts';
-import type { RunState } from './run.ts';
+import type { MemoryBook } from './memories.ts';
+import { keyOf, LATER, parseLog } from './names.ts';
+import { openApprovals, type RunState } from './run.ts';
+import type { Steering } from './steering.ts';
 
 /** How often the logs with something to do are looked through, in ms: it finds what a dead server left. */
 const SCAN_MS = 1_000;
@@ -76,6 +78,9 @@ export interface WorkersOptions {
   readonly records: Records;
   readonly journal: Journal;
   readonly approvals: Approvals;
+  readonly steering: Steering;
+  readonly memories: MemoryBook;
+  readonly runLimits?: Partial<RunLimits> | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly report: Report;
@@ -237,6 +242,7 @@ export function createWorkers(options: WorkersOptions): Workers {
           if (!(await perform(task, fence, held))) return;
         } else {
           await sourceOf(log).settled(log);
+          await lookLater(log, due.paused);
           await takeOff(log, listed);
           if (!mine.again) return;
         }
@@ -280,11 +286,34 @@ export function createWorkers(options: WorkersOptions): Workers {
       fence,
       signal: held.controller.signal,
       cause: () => held.cause,
+      isHeld: () => !held.lost && clock.now() < held.lease.expiresAt,
       cancelReason: () => wishOf(task),
     });
     held.runId = null;
     if (held.cause === 'cancelled') await records.remove(keyOf.cancel(task.log, task.runId));
     return true;
+  }
+
+  /** So that somebody looks when the time of a question is over. */
+  async function lookLater(log: string, paused: readonly Task[]): Promise<void> {
+    const open = paused.flatMap(({ state, component }) =>
+      state ? openApprovals(state).map(({ expiresAt }) => ({ at: expiresAt, component })) : [],
+    );
+    const [first] = open.sort((a, b) => a.at - b.at);
+    if (!first) return;
+    const { at, component } = first;
+    await records.put(keyOf.later(at, log), { component }, { expiresAt: at + KEEP_MS });
+  }
+
+  /** Lists what is to be looked at by now. */
+  async function wakeSleepers(now: number): Promise<void> {
+    for (const { key, value } of await records.list(LATER, { limit: SCAN_PAGE })) {
+      const [, at = '', ...log] = key.split('/');
+      if (Number(at) > now) return;
+      const { component } = value as { component: string };
+      await list(log.join('/'), component);
+      await records.remove(key);
+    }
   }
 
   async function list(log: string, component: string): Promise<void> {
@@ -321,6 +350,7 @@ export function createWorkers(options: WorkersOptions): Workers {
   async function scan(): Promise<void> {
     const now = clock.now();
     for (const [log, until] of busyUntil) if (until <= now) busyUntil.delete(log);
+    await wakeSleepers(now);
     const prefix = keyOf.work('');
     for (let after = prefix; ; ) {
       const page = await records.list(prefix, { after, limit: SCAN_PAGE });

@@ -26,6 +26,7 @@ import { type Feed, type Feeds, WATERMARK_BYTES } from '../core/feed.ts';
 import type { Presences } from '../core/presence.ts';
 import type { SessionState } from '../core/session.ts';
 import type { Session, SessionNow, Sessions } from '../core/sessions.ts';
+import { demandSteerable, type Steering } from '../core/steering.ts';
 import type { Workers } from '../core/worker.ts';
 import type { Limits } from '../limits.ts';
 import type { Random, Report } from '../ports.ts';
@@ -45,6 +46,7 @@ import {
 export interface GatewayDoorOptions {
   readonly sessions: Sessions;
   readonly approvals: Approvals;
+  readonly steering: Steering;
   readonly presences: Presences;
   readonly feeds: Feeds;
   readonly limits: Limits;
@@ -72,8 +74,19 @@ interface Conversation {
 const STOP = '/stop';
 
 export function createGatewayDoor(options: GatewayDoorOptions): SocketProtocol<Conversation> {
-  const { sessions, approvals, presences, feeds, limits, random, report, workers, findComponent, health } =
-    options;
+  const {
+    sessions,
+    approvals,
+    steering,
+    presences,
+    feeds,
+    limits,
+    random,
+    report,
+    workers,
+    findComponent,
+    health,
+  } = options;
   const policy = {
     max_payload: limits.maxPayloadBytes,
     max_buffered_bytes: WATERMARK_BYTES,
@@ -192,6 +205,7 @@ export function createGatewayDoor(options: GatewayDoorOptions): SocketProtocol<C
     const { connection, clientId } = conversation;
     const session = sessionOf(conversation);
     if (frame.content === STOP) return abort(conversation, {}, request);
+    if (frame.steer) return steer(conversation, frame, request);
     const { messageId } = await sessions.submit(session, {
       content: frame.content,
       source: clientId,
@@ -202,6 +216,23 @@ export function createGatewayDoor(options: GatewayDoorOptions): SocketProtocol<C
       type: 'response',
       status: 'accepted',
       session_id: session.sessionId,
+      message_id: messageId,
+      ...request,
+    });
+  }
+
+  /** For the turn under way: either it reads the message, or the sender is told that it will not. */
+  async function steer(conversation: Conversation, frame: MessageFrame, request: Answered): Promise<void> {
+    const { log, sessionId, component } = sessionOf(conversation);
+    const { run } = (await sessions.state(log)).state;
+    if (!run) throw new WireError('too_late', 'No turn is under way. Send it as a new message.');
+    demandSteerable(findComponent(component.slice(component.indexOf(':') + 1)));
+    const { content, message_id: wanted } = frame;
+    const { messageId } = await steering.send({ log, runId: run.runId }, { content, messageId: wanted });
+    conversation.connection.send({
+      type: 'response',
+      status: 'accepted',
+      session_id: sessionId,
       message_id: messageId,
       ...request,
     });
@@ -228,7 +259,7 @@ export function createGatewayDoor(options: GatewayDoorOptions): SocketProtocol<C
     const { connection, clientId: by, principal } = conversation;
     if (!principal) throw notJoined();
     const answer = { approved, by, ...(note !== undefined && { note }) };
-    const first = await approvals.resolve(principal, approval_id, answer);
+    const { answer: first } = await approvals.resolve(principal, approval_id, answer);
     connection.send({ type: 'approval_resolved', approval_id, ...first, ...request });
   }
 
@@ -287,12 +318,13 @@ function pendingOf({ paused }: Readonly<SessionState>): PendingApproval[] {
 }
 
 function pendingApproval(open: Approval, messageId: string): PendingApproval {
-  const { approvalId, callId, name, args, requestedAt } = open;
+  const { approvalId, callId, name, args, requestedAt, expiresAt } = open;
   return {
     approval_id: approvalId,
     message_id: messageId,
     tool_call: { id: callId, name, args },
     requested_at: requestedAt / 1000,
+    expires_at: expiresAt / 1000,
   };
 }
 

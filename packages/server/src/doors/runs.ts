@@ -1,26 +1,26 @@
 import {
   type Component,
-  type ComponentJson,
   componentFields,
-  type EndStatus,
-  type Entry,
   type ErrorCode,
   ResumeRequest,
   type RunOutput,
   RunRequest,
-  type RunStatus,
   toRun,
   WireError,
 } from '@continuo/protocol';
 import { type Context, Hono } from 'hono';
 import type { Authenticate } from '../auth/authenticate.ts';
 import { demand, type Principal } from '../core/access.ts';
+import type { Approvals } from '../core/approvals.ts';
 import type { Feeds } from '../core/feed.ts';
-import type { RunState } from '../core/run.ts';
+import type { MemoryBook } from '../core/memories.ts';
 import type { Run, Runs } from '../core/runs.ts';
+import type { Sessions } from '../core/sessions.ts';
+import type { Steering } from '../core/steering.ts';
 import type { Workers } from '../core/worker.ts';
-import type { Clock, Head, Logs, OpenStream, Report } from '../ports.ts';
+import type { Clock, Logs, OpenStream, Report } from '../ports.ts';
 import { credentialOf, parseBody, readBody, statusOf } from './http.ts';
+import { describeComponent, errorOf, STATUS } from './run-json.ts';
 import { createRunStreams } from './run-stream.ts';
 import { toWireError } from './socket.ts';
 
@@ -31,6 +31,10 @@ export interface RunsDoorOptions {
   readonly logs: Logs;
   readonly feeds: Feeds;
   readonly workers: Workers;
+  readonly sessions: Sessions;
+  readonly approvals: Approvals;
+  readonly steering: Steering;
+  readonly memories: MemoryBook;
   readonly components: readonly Component[];
   readonly authenticate: Authenticate;
   readonly openStream: OpenStream;
@@ -41,16 +45,6 @@ export interface RunsDoorOptions {
   /** Called for every error that a client is told. */
   readonly onError?: (code: ErrorCode) => void;
 }
-
-const STATUS: Readonly<Record<RunState['status'], RunStatus>> = {
-  running: 'RUNNING',
-  paused: 'PAUSED',
-  completed: 'COMPLETED',
-  cancelled: 'CANCELLED',
-  failed: 'ERROR',
-  interrupted: 'ERROR',
-  rejected: 'ERROR',
-};
 
 export function createRunsDoor(options: RunsDoorOptions): Hono {
   const { runs, logs, workers, components, authenticate, report, storeName } = options;
@@ -75,8 +69,7 @@ export function createRunsDoor(options: RunsDoorOptions): Hono {
       ...componentFields(component),
       content,
       status: state ? STATUS[state.status] : 'PENDING',
-      ...(state &&
-        STATUS[state.status] === 'ERROR' && { error_type: errorTypeOf(state.status), error: state.reason }),
+      ...(state && errorOf(state)),
       events: entries.map((entry) => toRun(entry, run.sessionId)),
       events_truncated: (entries[0]?.offset ?? 1) > 1,
       messages: [
@@ -99,7 +92,8 @@ export function createRunsDoor(options: RunsDoorOptions): Hono {
       return to.response;
     }
     const head = (await logs.heads([run.log]))[0] ?? (await logs.append(run.log, [])).head;
-    const status = await statusOfRun(run, head);
+    const standing = await runs.standing(run, head);
+    const status = STATUS[standing === 'pending' ? 'running' : standing];
     const given = last !== undefined && last >= 0;
     // Every entry of a run's own log is an event of the run, so index i has offset i + 1.
     const after = given ? Math.min(last + 1, head.offset) : head.oldest - 1;
@@ -129,14 +123,6 @@ export function createRunsDoor(options: RunsDoorOptions): Hono {
     const caughtUp = (): void => to.meta({ event: 'subscribed', ...meta, message: 'Live events follow.' });
     streams.follow(run, head, { after, to, caughtUp });
     return to.response;
-  }
-
-  async function statusOfRun(run: Run, head: Head): Promise<RunStatus> {
-    const at = { epoch: head.epoch, offset: Math.max(head.offset - 1, head.oldest - 1) };
-    const page = await logs.read(run.log, at, { entries: 1, bytes: 1 });
-    const last: Entry | undefined = page.kind === 'page' ? page.entries[0] : undefined;
-    if (head.ended && last) return STATUS[(last.data as { status: EndStatus }).status];
-    return last?.type === 'run.paused' ? 'PAUSED' : 'RUNNING';
   }
 
   async function start(c: Context, find: Find): Promise<Response> {
@@ -170,11 +156,11 @@ export function createRunsDoor(options: RunsDoorOptions): Hono {
     };
     routes.get(`/${kind}s`, async (c) => {
       await authenticate(credentialOf(c));
-      return c.json(known.map((component) => describe(component, storeName)));
+      return c.json(known.map((component) => describeComponent(component, storeName)));
     });
     routes.get(`/${kind}s/:id`, async (c) => {
       await authenticate(credentialOf(c));
-      return c.json(describe(find(c), storeName));
+      return c.json(describeComponent(find(c), storeName));
     });
     routes.post(`/${kind}s/:id/runs`, (c) => start(c, find));
     routes.post(`/${kind}s/:id/runs/:runId/resume`, (c) => resume(c, find));
@@ -195,19 +181,4 @@ export function createRunsDoor(options: RunsDoorOptions): Hono {
     return c.json({ detail: message }, statusOf(code) as 400);
   });
   return routes;
-}
-
-function errorTypeOf(status: RunState['status']): string {
-  return status === 'failed' ? 'error' : status;
-}
-
-function describe({ id, name, description, mode, members }: Component, storeName: string): ComponentJson {
-  return {
-    id,
-    name,
-    db_id: storeName,
-    ...(description !== undefined && { description }),
-    ...(mode && { mode }),
-    ...(members && { members: [...members] }),
-  };
 }
