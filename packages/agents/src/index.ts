@@ -2,8 +2,10 @@ export { type AgentOptions, defineAgent } from './agent.ts';
 export { assistantFromEnvironment } from './assistant.ts';
 export {
   clerkAgent,
+  counterAgent,
   demoAgents,
   echoAgent,
+  reserverAgent,
   slowAgent,
   storyTeam,
   storytellerAgent,

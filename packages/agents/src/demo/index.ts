@@ -1,5 +1,7 @@
 import type { Component } from '@continuo/protocol';
 import { clerkAgent, echoAgent, slowAgent, storytellerAgent } from './agents.ts';
+import { counterAgent } from './counter.ts';
+import { reserverAgent } from './reserver.ts';
 import { storyTeam } from './team.ts';
 
 /** Scripted agents that need no model: for trying the gateway, and for its tests. */
@@ -8,6 +10,8 @@ export const demoAgents: readonly Component[] = [
   slowAgent,
   storytellerAgent,
   clerkAgent,
+  reserverAgent,
+  counterAgent,
   storyTeam,
 ];
-export { clerkAgent, echoAgent, slowAgent, storyTeam, storytellerAgent };
+export { clerkAgent, counterAgent, echoAgent, reserverAgent, slowAgent, storyTeam, storytellerAgent };
