@@ -90,7 +90,7 @@ export const AgentOutput = z.discriminatedUnion('type', [
     ...by,
   }),
   /** A message to the running agent, which it read: see `RunContext.steered`. */
-  z.object({ type: z.literal('steered'), messageId: z.string(), content: Content, ...by }),
+  z.object({ type: z.literal('steered'), steerId: z.string(), content: Content, ...by }),
   z.object({ type: z.literal('memory.started'), ...by }),
   z.object({ type: z.literal('memory.completed'), ...by }),
   z.object({ type: z.literal('run.started'), model: z.string().optional(), by: Member }),

@@ -49,7 +49,7 @@ const ONE: { readonly [Type in AgentEventType]: Extract<AgentEvent, { type: Type
   'step.started': { type: 'step.started', ...RUN, step: 'sort', index: 0 },
   'step.completed': { type: 'step.completed', ...RUN, step: 'sort', index: 0, content: 'sorted' },
   usage: { type: 'usage', ...RUN, inputTokens: 5, outputTokens: 7 },
-  steered: { type: 'steered', ...RUN, messageId: 'm1', content: 'shorter' },
+  steered: { type: 'steered', ...RUN, steerId: 'm9', content: 'shorter' },
   'memory.started': { type: 'memory.started', ...RUN },
   'memory.completed': { type: 'memory.completed', ...RUN },
   'approval.requested': {

@@ -121,7 +121,7 @@ function project(event: RunEvent): Projected {
         { kind: 'usage', input_tokens: event.inputTokens, output_tokens: event.outputTokens },
       ];
     case 'steered':
-      return ['RunStatus', { kind: 'steered', message_id: event.messageId, content: event.content }];
+      return ['RunStatus', { kind: 'steered', message_id: event.steerId, content: event.content }];
     case 'run.continued':
       return ['RunContinued', {}];
     case 'run.attempt':
