@@ -168,6 +168,8 @@ describe('a server that was started', () => {
       'slow',
       'storyteller',
       'clerk',
+      'reserver',
+      'counter',
       'story-team',
     ]);
     expect(info.agents.every((agent) => agent.demo && /script, not from a model/.test(agent.note))).toBe(

@@ -85,7 +85,7 @@ function checkOptions(options: AgentOptions): void {
     refuse(`onInterrupt must be 'end' or 'restart', not '${String(onInterrupt)}'`);
   }
   for (const [limit, value] of Object.entries(limits)) {
-    if (!(value > 0)) refuse(`limits.${limit} must be above 0, not ${value}`);
+    if (!(value >= 0)) refuse(`limits.${limit} must be 0 or more, not ${value}`);
   }
   const names = [...tools.map((tool) => tool.name), ...(memory ? ['remember'] : [])];
   const twice = names.find((each, index) => names.indexOf(each) !== index);

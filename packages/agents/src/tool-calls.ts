@@ -14,6 +14,12 @@ const ERROR_CHARACTERS = 2_000;
 /** How a call ended: with a result, or an error in words. Stored as it is. */
 type Outcome = { readonly result: unknown; readonly error?: never } | { readonly error: string };
 
+interface CheckedCall {
+  readonly call: Call;
+  /** `null`: nobody has to confirm it. */
+  readonly verdict: Verdict | null;
+}
+
 export type ToolOutcome = Outcome & { readonly callId: string; readonly name: string };
 
 /**
@@ -21,7 +27,7 @@ export type ToolOutcome = Outcome & { readonly callId: string; readonly name: st
  * starts over; one that was cut off is. What a call throws is its outcome; only an abort rejects. Resolves with `null`
  * when all are settled and one of them waits for a person. What must be confirmed is asked for, once, and not begun.
  */
-export function runCalls(
+export async function runCalls(
   calls: readonly Call[],
   deps: {
     readonly tools: ReadonlyMap<string, Tool>;
@@ -78,7 +84,7 @@ export function runCalls(
   }
 
   /** What is wrong with the call itself is told to the model at once: nobody is asked. */
-  async function checked(call: Call): Promise<{ readonly call: Call; readonly verdict: Verdict | null }> {
+  async function check(call: Call): Promise<CheckedCall> {
     const tool = tools.get(call.name);
     if (!tool?.requiresConfirmation || call.problem !== undefined) return { call, verdict: null };
     const verdict = verdictOf(call, context);
@@ -89,8 +95,8 @@ export function runCalls(
       : { call: { ...call, problem: shown(problem) }, verdict: null };
   }
 
-  async function finish(asked: Call): Promise<ToolOutcome | null> {
-    const { call, verdict } = await checked(asked);
+  /** `null`: it waits for a person. */
+  async function finish({ call, verdict }: CheckedCall): Promise<ToolOutcome | null> {
     const { callId, name, args } = call;
     const kind = verdict?.kind ?? 'run';
     if (kind === 'ask') {
@@ -122,10 +128,10 @@ export function runCalls(
     return { ...outcome, callId, name };
   }
 
-  return Promise.all(calls.map(finish)).then((outcomes) => {
-    const done = outcomes.filter((outcome) => outcome !== null);
-    return done.length === calls.length ? done : null;
-  });
+  const checked = await Promise.all(calls.map(check)); // before the first is shown, so that they are shown in their order
+  const outcomes = await Promise.all(checked.map(finish));
+  const done = outcomes.filter((outcome) => outcome !== null);
+  return done.length === calls.length ? done : null;
 }
 
 /** `null` where the work threw `Paused`. */

@@ -75,7 +75,6 @@ export function createCounter(deps: { readonly env: Environment; readonly append
       maxSteps: 2 * MAX_COUNT,
       deltaJoinMs: 0,
       onInterrupt: 'restart',
-      limits: { toolCalls: 2 * MAX_COUNT },
     },
     { env: deps.env, now: Date.now },
   );
