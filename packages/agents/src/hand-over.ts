@@ -1,7 +1,8 @@
 import type { Component } from '@continuo/protocol';
-import { jsonSchema, type Schema } from 'ai';
+import type { Schema } from 'ai';
 import { isLimit } from './failure.ts';
 import { type MemberResult, memberIdOf, runMember } from './member.ts';
+import { objectSchema } from './object-schema.ts';
 import { Paused } from './paused.ts';
 import { type CallContext, createTool, type Tool } from './tool.ts';
 
@@ -72,29 +73,20 @@ interface HandOver {
 
 function schemaOf(members: readonly Component[], needsMessage: boolean): Schema<HandOver> {
   const ids = members.map(({ id }) => id);
-  const wrong = (sentence: string): { readonly success: false; readonly error: Error } => ({
-    success: false,
-    error: new Error(sentence),
-  });
-  return jsonSchema<HandOver>(
+  return objectSchema<HandOver>(
     {
-      type: 'object',
-      properties: {
-        member: { type: 'string', enum: ids },
-        message: { type: 'string', description: 'What the member is to do. It sees nothing else.' },
-      },
-      required: needsMessage ? ['member', 'message'] : ['member'],
-      additionalProperties: false,
+      member: { type: 'string', enum: ids },
+      message: { type: 'string', description: 'What the member is to do. It sees nothing else.' },
     },
-    {
-      validate(args) {
-        const { member, message }: { member?: unknown; message?: unknown } = Object(args);
-        const component = members.find(({ id }) => id === member);
-        if (!component) return wrong(`member must be one of ${ids.join(', ')}`);
-        if (message === undefined && !needsMessage) return { success: true, value: { component } };
-        if (typeof message !== 'string' || message === '') return wrong('message must be a text');
-        return { success: true, value: { component, message } };
-      },
+    (fields) => {
+      const component = members.find(({ id }) => id === fields.get('member'));
+      if (!component) return `member: must be one of ${ids.join(', ')}`;
+      const message = fields.get('message');
+      if (message === undefined && !needsMessage) return { component };
+      return typeof message === 'string' && message !== ''
+        ? { component, message }
+        : 'message: must be a text';
     },
+    needsMessage ? ['member', 'message'] : ['member'],
   );
 }

@@ -60,7 +60,7 @@ export function partsOf(parts: readonly string[]): string {
 export async function runMember(context: RunContext, member: MemberRun, emit: Emit): Promise<MemberResult> {
   const { component, runId } = member;
   if (context.depth >= context.limits.depth) throw depthError(context.limits.depth, component);
-  const by = lineageOf(member, context.runId);
+  const by = lineageOf(member, context);
   let isNew = false;
   await context.once(`begun:${context.attempt}:${runId}`, async () => {
     isNew = true;
@@ -105,6 +105,10 @@ function memberContextOf(context: RunContext, { runId, input }: MemberRun, seen:
     approvals: context.approvals.filter((each) => each.runId === runId || each.runId.startsWith(`${runId}.`)),
     steered: async () => [],
     history: async () => [], // a member sees what it is given
+    memories: {
+      ...context.memories,
+      add: (text, key) => context.memories.add(text, key === undefined ? undefined : `${runId}.${key}`),
+    },
     once: (key, work) => context.once(`${runId}:${key}`, work),
   };
 }
@@ -128,8 +132,8 @@ async function perform(
       if (own && event.type === 'text.delta') text += event.text;
       if (own && event.type === 'text.completed') text = event.text;
       if (event.type === 'approval.requested') {
-        asked++;
         waits = true;
+        if (!isOpen(event, context)) asked++;
       }
       await send(event);
     }
@@ -146,18 +150,36 @@ async function perform(
   throw new Paused();
 }
 
-/** An event of a member's member keeps its lineage. */
-function withLineage(event: AgentOutput, own: Member): AgentOutput {
-  const by = event.by ? { ...event.by, parentRunId: event.by.parentRunId ?? own.runId } : own;
-  const { step = own.step, ...whose } = by;
-  // An event of a step names one itself.
-  if (event.type === 'step.started' || event.type === 'step.completed') return { ...event, by: whose };
-  return { ...event, by: { ...whose, ...(step !== undefined && { step }) } };
+/** Whether it was asked before and nobody has answered: then it is the same question. */
+function isOpen(
+  { by, callId }: Extract<AgentOutput, { type: 'approval.requested' }>,
+  { approvals, runId }: RunContext,
+): boolean {
+  const asker = by?.runId ?? runId;
+  return approvals.some((each) => each.runId === asker && each.callId === callId && each.answer === null);
 }
 
-function lineageOf({ component, runId, step }: MemberRun, parentRunId: string): Member {
+/** An event of a member's member keeps its lineage; within a step of nobody else's it is in ours. */
+function withLineage(event: AgentOutput, own: Member): AgentOutput {
+  const by = event.by ? { ...event.by, parentRunId: event.by.parentRunId ?? own.runId } : own;
+  if (event.type === 'step.started' || event.type === 'step.completed') {
+    const { step: _, ...whose } = by; // the event names the step of its own workflow
+    return { ...event, by: { ...whose, workflowRunId: whose.runId } };
+  }
+  const { step, workflowRunId } = own;
+  if (by.step !== undefined || step === undefined) return { ...event, by };
+  return { ...event, by: { ...by, step, ...(workflowRunId !== undefined && { workflowRunId }) } };
+}
+
+function lineageOf({ component, runId, step }: MemberRun, { runId: parentRunId, depth }: RunContext): Member {
   const { kind, id, name } = component;
-  return { runId, component: { kind, id, name }, parentRunId, ...(step !== undefined && { step }) };
+  return {
+    runId,
+    component: { kind, id, name },
+    parentRunId,
+    ...(step !== undefined && { step }),
+    ...(step !== undefined && depth > 0 && { workflowRunId: parentRunId }),
+  };
 }
 
 function fits(text: string): boolean {

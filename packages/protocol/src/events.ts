@@ -45,6 +45,8 @@ export const Member = z.object({
   parentRunId: z.string().optional(),
   /** The step of the workflow within which it works. */
   step: z.string().optional(),
+  /** Whose step that is. Default: the run's own. */
+  workflowRunId: z.string().optional(),
 });
 export type Member = z.infer<typeof Member>;
 const by = { by: Member.optional() };
@@ -105,6 +107,8 @@ export interface Lineage {
   readonly parentRunId?: string;
   /** A member's: the step of the workflow within which it works. */
   readonly step?: string;
+  /** Whose step that is, where it is not the run's own. */
+  readonly workflowRunId?: string;
   /** The message this run answers. */
   readonly messageId: string;
   /** From 1; a higher attempt starts over what a lower one left unfinished. */

@@ -19,7 +19,10 @@ export function toRun(entry: Entry, sessionId: string): RunEventJson {
     event: (event.component.kind === 'team' ? 'Team' : '') + name,
     run_id: event.runId,
     ...(event.parentRunId && { parent_run_id: event.parentRunId }),
-    ...(event.step !== undefined && { workflow_run_id: entry.run, step_name: event.step }),
+    ...(event.step !== undefined && {
+      workflow_run_id: event.workflowRunId ?? entry.run,
+      step_name: event.step,
+    }),
     ...componentFields(event.component),
     ...data,
     ...base,
