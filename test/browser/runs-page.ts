@@ -16,12 +16,24 @@ export interface SeenRun {
 }
 
 /** An EventSource shows a named event to who listens for that name. */
-const OF_A_RUN = [
+const OF_AGENTS = [
   ...['RunStarted', 'RunContent', 'RunContentCompleted', 'RunCompleted', 'RunError', 'RunCancelled'],
   ...['RunPaused', 'RunContinued', 'RunAttempt', 'RunStatus', 'ApprovalRequested', 'ApprovalResolved'],
   ...['ToolCallStarted', 'ToolCallProgress', 'ToolCallCompleted', 'ToolCallError'],
 ];
-const NAMES = [...OF_A_RUN, 'catch_up', 'subscribed', 'replay', 'gap'];
+const OF_WORKFLOWS = [
+  'WorkflowStarted',
+  'StepStarted',
+  'StepCompleted',
+  'WorkflowCompleted',
+  'WorkflowError',
+];
+const NAMES = [
+  ...OF_AGENTS,
+  ...OF_AGENTS.map((name) => `Team${name}`),
+  ...OF_WORKFLOWS,
+  ...['catch_up', 'subscribed', 'replay', 'gap'],
+];
 
 interface Watching {
   readonly source: EventSource;

@@ -23,7 +23,7 @@ const BACK_MS = 10_000;
 let skipped: string | null = null;
 let browsing: Browsing | null = null;
 let server: ServerProcess;
-let proxy: CuttingProxy;
+const proxies: CuttingProxy[] = [];
 
 beforeAll(async () => {
   const browser = findBrowser();
@@ -36,11 +36,9 @@ beforeEach(async ({ skip }) => {
   skip(skipped !== null, skipped ?? '');
   const folder = mkdtempSync(join(tmpdir(), 'continuo-browser-'));
   server = await startServer({ store: `sqlite:${join(folder, 'store.db')}` });
-  proxy = await startProxy();
-  proxy.setTargets([server.port]);
   return async () => {
     for (const page of browsing?.context.pages() ?? []) await page.close();
-    await proxy.close();
+    for (const proxy of proxies.splice(0)) await proxy.close();
     await server.kill();
     rmSync(folder, { recursive: true, force: true });
   };
@@ -57,13 +55,33 @@ async function post(path: string, body: object): Promise<unknown> {
   return response.json();
 }
 
-/** Starts a run that nobody streams, and opens an EventSource on it. */
-async function watch(agent: string, message: string): Promise<{ page: WatchingPage; path: string }> {
+interface Watched {
+  readonly page: WatchingPage;
+  /** Of the run, at the server. */
+  readonly path: string;
+  /** Cuts what is open; resolves, when the page has noticed, with the index it will come back with. */
+  cut(): Promise<string>;
+}
+
+/** Starts a run that nobody streams, and opens an EventSource on it, through a proxy of its own. */
+async function watch(component: string, message: string): Promise<Watched> {
   if (!browsing) throw new Error('there is no browser');
-  const started = await post(`/agents/${agent}/runs`, { message, stream: false, background: true });
-  const path = `/agents/${agent}/runs/${RunAccepted.parse(started).run_id}`;
+  const started = await post(`/${component}/runs`, { message, stream: false, background: true });
+  const path = `/${component}/runs/${RunAccepted.parse(started).run_id}`;
+  const proxy = await startProxy();
+  proxies.push(proxy);
+  proxy.setTargets([server.port]);
   const tab = await browsing.context.newPage();
-  return { page: await watchRun(tab, `http://127.0.0.1:${proxy.port}/`, `${path}/events`), path };
+  const page = await watchRun(tab, `http://127.0.0.1:${proxy.port}/`, `${path}/events`);
+  return {
+    page,
+    path,
+    async cut() {
+      for (const connection of [...proxy.connections]) connection.cut();
+      await until('the page notices', 5_000, async () => (await page.seen()).readyState !== OPEN);
+      return String(ofRun(await page.seen()).at(-1)?.event_index);
+    },
+  };
 }
 
 const ofRun = ({ events }: SeenRun): SeenRun['events'] =>
@@ -82,33 +100,38 @@ async function untilClosed(page: WatchingPage): Promise<void> {
   expect((await page.seen()).readyState).toBe(CLOSED);
 }
 
+/** Cut after so many events, each time; it takes 3 s to come back. */
+const CUTS = [
+  { component: 'agents/storyteller', after: [20, 150] },
+  { component: 'teams/story-team', after: [20, 100] },
+  { component: 'workflows/content-creation-workflow', after: [20] },
+];
+
 describe("Chromium's EventSource on a run", () => {
   it('R-13 resumes by itself after cuts, has every event once, and stops at the end', async () => {
-    const { page, path } = await watch('storyteller', 'a story');
-    const cutAt: number[] = [];
-    for (const count of [20, 150]) {
-      await untilEvents(page, count);
-      for (const connection of [...proxy.connections]) connection.cut();
-      await until('the page notices', 5_000, async () => (await page.seen()).readyState !== OPEN);
-      cutAt.push(Number(ofRun(await page.seen()).at(-1)?.event_index));
+    async function watchThrough({ component, after }: (typeof CUTS)[number]): Promise<void> {
+      const { page, path, cut } = await watch(component, 'a story');
+      const cameBackWith: string[] = [];
+      for (const count of after) {
+        await untilEvents(page, count);
+        cameBackWith.push(await cut());
+      }
+      await untilClosed(page);
+      const events = ofRun(await page.seen());
+      checkRun(events);
+      const stored = await (await fetch(`${server.url}${path}`)).json();
+      expect(events).toEqual(stored.events);
+      expect(await page.asked()).toEqual([
+        { lastEventId: null, status: 200 },
+        ...cameBackWith.map((lastEventId) => ({ lastEventId, status: 200 })),
+        { lastEventId: String(events.length - 1), status: 204 },
+      ]);
     }
-    await untilClosed(page);
-    const seen = await page.seen();
-    const events = ofRun(seen);
-    checkRun(events);
-    const stored = await (await fetch(`${server.url}${path}`)).json();
-    expect(events).toEqual(stored.events);
-    const last = String(events.length - 1);
-    expect(await page.asked()).toEqual([
-      { lastEventId: null, status: 200 },
-      { lastEventId: String(cutAt[0]), status: 200 },
-      { lastEventId: String(cutAt[1]), status: 200 },
-      { lastEventId: last, status: 204 },
-    ]);
+    await Promise.all(CUTS.map(watchThrough));
   });
 
   it('R-13 stays open over a pause, and goes on when the person has answered', async () => {
-    const { page, path } = await watch('clerk', 'water the plants');
+    const { page, path } = await watch('agents/clerk', 'water the plants');
     await until('the run pauses', BACK_MS, async () => {
       return (await page.seen()).events.some(({ event }) => event === 'RunPaused');
     });

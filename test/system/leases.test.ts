@@ -5,9 +5,9 @@ import { leaseRounds } from './runs-leases.ts';
 it('R-22 twenty rounds of a driver that is killed or frozen: runs go on within two leases, finished calls are not made again', async () => {
   const report = await leaseRounds({
     rounds: 20,
-    pairs: 4,
+    pairs: 5,
     seed: 22,
-    lease: { leaseMs: 2_000, renewMs: 500 },
+    lease: { leaseMs: 2_500, renewMs: 700 },
   });
   expect(report).toMatchObject({ rounds: 20, killed: 15, frozen: 10 });
   expect(report.missed, 'faults after the end').toBeLessThan(5);

@@ -12,13 +12,13 @@ import { until } from './waiting.ts';
 
 /** Rounds in which the server that drives a run of `counter` is killed or frozen, while another shares the file. */
 
-/** What the counter waits after each number, in ms. */
-const COUNT_MS = 40;
 /** A run that ends soon, and one that is still under way when a frozen server wakes up. */
 const SHORT = 8;
 const LONG = 100;
-/** From the run's start to the fault, in ms: within a short run. */
-const FAULT_MS = 300;
+/** Numbers that the counter says within one lease. */
+const NUMBERS_A_LEASE = 50;
+/** A fault comes at any of the first numbers, or in between. */
+const FAULT_NUMBERS = 7;
 /** How long a thawed server is given to do what it should not, in ms. */
 const THAWED_MS = 300;
 /** How much later than the clock's leases a take-over may be seen: a busy machine. Milliseconds. */
@@ -89,6 +89,7 @@ async function startRun({ url }: LeaseServer, count: number): Promise<string> {
 export async function leaseRounds({ rounds, pairs, seed, lease }: LeaseRounds): Promise<LeaseReport> {
   const terms = lease ?? LEASE_TERMS;
   const twoLeasesMs = 2 * terms.leaseMs;
+  const countMs = Math.round(terms.leaseMs / NUMBERS_A_LEASE);
   const counts: Counts = {
     rounds: 0,
     killed: 0,
@@ -135,7 +136,7 @@ export async function leaseRounds({ rounds, pairs, seed, lease }: LeaseRounds): 
     pair.runIds.push(runId);
     let thaw: Promise<void> = Promise.resolve();
     for (const [index, fault] of faults.entries()) {
-      await sleep(random.int(0, FAULT_MS));
+      await sleep(random.int(0, FAULT_NUMBERS * countMs));
       const victim = servers[driving] ?? servers[0];
       const at = driving;
       const holder = store.holderOf(runId);
@@ -204,7 +205,7 @@ export async function leaseRounds({ rounds, pairs, seed, lease }: LeaseRounds): 
     const folder = mkdtempSync(join(tmpdir(), 'continuo-leases-'));
     const path = join(folder, 'store.db');
     const file = join(folder, 'counted.txt');
-    const env = { CONTINUO_COUNTER_FILE: file, CONTINUO_COUNTER_MS: String(COUNT_MS) };
+    const env = { CONTINUO_COUNTER_FILE: file, CONTINUO_COUNTER_MS: String(countMs) };
     const started: LeaseServer[] = [];
     const start = async (): Promise<LeaseServer> => {
       const server = await startLeaseServer({ store: `sqlite:${path}`, env, lease });
