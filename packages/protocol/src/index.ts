@@ -98,6 +98,7 @@ export {
   PollUnsubscribe,
   PushSseQuery,
 } from './poll.ts';
+export { collapseRun } from './projections/collapse.ts';
 export { draftOf, eventOf, isMessage } from './projections/event-of.ts';
 export { toChat } from './projections/to-chat.ts';
 export { toGateway } from './projections/to-gateway.ts';
@@ -160,6 +161,7 @@ export {
   RunAccepted,
   RunEventJson,
   RunEventsPage,
+  RunHeaders,
   type RunMeta,
   RunOutput,
   RunRequest,

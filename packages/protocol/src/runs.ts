@@ -115,14 +115,23 @@ export const EventsQuery = z.object({
 });
 export type EventsQuery = z.infer<typeof EventsQuery>;
 
+/** Headers that say what a body or a query may say too. */
+export const RunHeaders = z.object({
+  'idempotency-key': ClientMadeId.optional(),
+  'last-event-id': Index.optional(),
+});
+export type RunHeaders = z.infer<typeof RunHeaders>;
+
 export const RunStatus = z.enum(['PENDING', 'RUNNING', 'PAUSED', 'COMPLETED', 'CANCELLED', 'ERROR']);
 export type RunStatus = z.infer<typeof RunStatus>;
 
+/** `PENDING`, or how the run stands that an idempotency key has started before. */
 export const RunAccepted = z.object({
   run_id: z.string(),
   session_id: z.string(),
-  status: z.literal('PENDING'),
+  status: RunStatus,
 });
+export type RunAccepted = z.infer<typeof RunAccepted>;
 
 /** One event of a run: the JSON of an SSE `data` line. The rest depends on `event`. */
 export const RunEventJson = z.looseObject({

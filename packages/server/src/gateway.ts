@@ -323,26 +323,24 @@ export function createGateway(options: GatewayOptions): Gateway {
     return Promise.resolve(c.json(problem, ERRORS.draining.status));
   });
   app.route('/', push.routes);
-  app.route(
-    '/',
-    createRunsDoor({
-      runs,
-      logs,
-      feeds,
-      workers,
-      sessions,
-      approvals,
-      steering,
-      memories,
-      components: agents,
-      authenticate,
-      openStream,
-      clock,
-      report,
-      storeName: store.name,
-      onError: tally.error,
-    }),
-  );
+  const runsDoor = createRunsDoor({
+    runs,
+    logs,
+    feeds,
+    workers,
+    sessions,
+    approvals,
+    steering,
+    memories,
+    components: agents,
+    authenticate,
+    openStream,
+    clock,
+    report,
+    storeName: store.name,
+    onError: tally.error,
+  });
+  app.route('/', runsDoor.routes);
 
   let edge: NodeEdge | null = null;
   const openEdge = (): NodeEdge =>
@@ -375,6 +373,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     sockets.drain('idle'); // who waits for nothing here need not wait until it is over
     await workers.close(drainMs);
     push.endPolls();
+    await runsDoor.close();
     sockets.drain();
     await Promise.all([edge?.close(ERRORS.draining.close, 'draining'), mounts.close()]);
     await answered(); // nobody is at the store any more when it is closed

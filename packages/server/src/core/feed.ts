@@ -1,10 +1,10 @@
 import type { Cursor, Entry, Reset } from '@continuo/protocol';
-import type { Clock, Head, Logs, Peer, Report } from '../ports.ts';
+import type { Clock, Head, Logs, Peer, ReadLimit, Report } from '../ports.ts';
 import { createSlot, type Dialect, joinSlots, type Slot } from './dialect.ts';
 import type { Batch, LiveReader, Tail, Tails } from './tail.ts';
 
 /** What one step of a replay takes at most, from the store or from the ring. */
-const STEP = { entries: 500, bytes: 128 * 1024 };
+const STEP: ReadLimit = { entries: 500, bytes: 128 * 1024 };
 /** Above this many unsent bytes a feed stops reading for its peer. */
 export const WATERMARK_BYTES: number = 512 * 1024;
 /** How long a feed that failed waits until it tries again, in ms. */
@@ -20,6 +20,8 @@ export interface FeedOptions {
   readonly dialect: Dialect;
   /** Entries up to `until` are old: they go in a dialect of their own, and `done` is called once when they went. */
   readonly replay?: { readonly until: number; readonly dialect: Dialect; done?(): void };
+  /** What one step of a replay takes, where what becomes of it is much smaller. Default 500 entries, 128 KiB. */
+  readonly step?: ReadLimit;
   /** Entries of this source are not sent. */
   readonly withoutSource?: string;
   /** Old entries for which it is true are not sent. */
@@ -32,6 +34,8 @@ export interface FeedOptions {
   onReset(reset: Reset): Promise<Cursor | null> | Cursor | null;
   /** Called once, when it first waits at the log's head. */
   onLive?(): void;
+  /** Called whenever it begins to wait at the log's head. */
+  onHead?(): void;
   /** The log has ended and all of it was handed to the peer. */
   onEnd?(): void;
 }
@@ -149,7 +153,8 @@ export class Feed implements LiveReader {
       this.#wasLive = true;
       this.#options.onLive?.();
     }
-    if (this.#tail.ended && this.#offset >= this.#tail.offset) this.#options.onEnd?.();
+    this.#options.onHead?.();
+    if (this.#live && this.#tail.ended && this.#offset >= this.#tail.offset) this.#options.onEnd?.();
   }
 
   #retryLater(error: unknown): void {
@@ -199,10 +204,11 @@ export class Feed implements LiveReader {
 
   /** Sends some entries after the position: from the ring where it has them, else from the store. */
   async #step(): Promise<void> {
-    const ring = this.#epoch === this.#tail.epoch ? this.#tail.slotsAfter(this.#offset, STEP.entries) : null;
-    if (ring) return this.#sendStep(ring, true);
+    const { step = STEP } = this.#options;
+    const ring = this.#epoch === this.#tail.epoch ? this.#tail.slotsAfter(this.#offset, step.entries) : null;
+    if (ring) return this.#sendStep(ring, step.bytes);
 
-    const page = await this.#deps.logs.read(this.#options.log, this.position, STEP);
+    const page = await this.#deps.logs.read(this.#options.log, this.position, step);
     if (this.#closed) return;
     if (page.kind === 'reset') {
       if (page.reset.reason === 'epoch') this.#finishReplay(); // `until` belongs to the epoch that is gone
@@ -216,7 +222,7 @@ export class Feed implements LiveReader {
       const dataBytes = page.bytes / page.entries.length;
       return this.#sendStep(
         page.entries.map((entry) => createSlot(entry, dataBytes)),
-        false,
+        null,
       );
     }
     // The store has no more than this reader, and the tail, which is behind it, will come to where it stands. What the
@@ -228,14 +234,16 @@ export class Feed implements LiveReader {
     this.#tail.wake();
   }
 
-  #sendStep(slots: readonly Slot[], ring: boolean): void {
+  /** `ringBytes`: what may be sent of slots of the ring, whose number alone bounds them; a page of the store has its size. */
+  #sendStep(slots: readonly Slot[], ringBytes: number | null): void {
     const { replay, dialect, room } = this.#options;
     const until = this.#replayed ? 0 : (replay?.until ?? 0);
     const old = this.#offset < until;
     const most = Math.min(slots.length, room?.() ?? slots.length, old ? until - this.#offset : slots.length);
-    let count = 0;
-    for (let bytes = 0; count < most && bytes < STEP.bytes; count++) bytes += slots[count]?.bytes ?? 0;
-    this.#send(slots.slice(0, count), old ? (replay?.dialect ?? dialect) : dialect, old, ring);
+    let count = ringBytes === null ? most : 0;
+    for (let bytes = 0; ringBytes !== null && count < most && bytes < ringBytes; count++)
+      bytes += slots[count]?.bytes ?? 0;
+    this.#send(slots.slice(0, count), old ? (replay?.dialect ?? dialect) : dialect, old, ringBytes !== null);
   }
 
   #finishReplay(): void {

@@ -68,9 +68,9 @@ export interface NewRun {
 export interface Runs {
   /**
    * Stores a run: some server will drive it. The same `key` again gives the same run, and throws `conflict` where the
-   * input or the session is another.
+   * input or the session is another. `isNew`: this call has started it.
    */
-  create(options: NewRun): Promise<{ readonly run: Run; readonly head: Head }>;
+  create(options: NewRun): Promise<{ readonly run: Run; readonly head: Head; readonly isNew: boolean }>;
   /** The owner's run, of that component unless it is `null`; `null`: unknown, also when it is another's. */
   find(owner: string, component: Component | null, runId: string): Promise<Run | null>;
   /** The owner's runs, newest first, at most 100. */
@@ -221,7 +221,7 @@ export function createRuns(options: {
       if (before) {
         // Also where it ended: whoever stored it may have died before any worker saw it.
         const head = await workers().announce(before.log, componentName, () => logs.append(before.log, []));
-        return { run: before, head: head.head };
+        return { run: before, head: head.head, isNew: false };
       }
       const { session } = await sessions.open({ owner, component: componentName, sessionId, create: true });
       const record: RunRecord = {
@@ -238,15 +238,15 @@ export function createRuns(options: {
       await journal.append(session.log, [
         { id: `copy:${runId}:message`, type: 'message', data, source: owner },
       ]);
-      const head = await workers().announce(log, componentName, async () => {
-        const [appended] = await Promise.all([
+      const { head, isNew } = await workers().announce(log, componentName, async () => {
+        const [appended, version] = await Promise.all([
           logs.append(log, []),
           records.put(keyOf.run(owner, runId), record, { ifVersion: 0, expiresAt: clock.now() + KEEP_MS }),
           logs.keep(log, clock.now() + KEEP_MS),
         ]);
-        return appended.head;
+        return { head: appended.head, isNew: version !== null };
       });
-      return { run: { ...record, log }, head };
+      return { run: { ...record, log }, head, isNew };
     },
 
     async find(owner, component, runId) {

@@ -1,4 +1,12 @@
-import { type Entry, encodeVectorCursor, toGateway, toRun, writeSse } from '@continuo/protocol';
+import {
+  collapseRun,
+  type Entry,
+  encodeVectorCursor,
+  type RunEventJson,
+  toGateway,
+  toRun,
+  writeSse,
+} from '@continuo/protocol';
 import type { Dialect } from '../core/dialect.ts';
 import { WATERMARK_BYTES } from '../core/feed.ts';
 import { storedMessage } from '../core/message.ts';
@@ -129,9 +137,20 @@ export function runDialect(wire: Wire, sessionId: string): Dialect {
   return {
     key: `run ${wire.name} ${sessionId}`,
     wire,
-    text(entry) {
-      const event = toRun(entry, sessionId);
-      return writeSse({ event: event.event, id: String(event.event_index), data: JSON.stringify(event) });
-    },
+    text: (entry) => runText(toRun(entry, sessionId)),
   };
+}
+
+/** The same, with content deltas that go out together as one event. */
+export function collapsedRunDialect(wire: Wire, sessionId: string): Dialect {
+  return {
+    key: `run.collapsed ${wire.name} ${sessionId}`,
+    wire,
+    text: (entry) => runText(toRun(entry, sessionId)),
+    batch: (entries) => collapseRun(entries, sessionId).map(runText).join(''),
+  };
+}
+
+function runText(event: RunEventJson): string {
+  return writeSse({ event: event.event, id: String(event.event_index), data: JSON.stringify(event) });
 }

@@ -38,3 +38,15 @@ function endOfString(text: string, from: number): number {
   }
   return text.length;
 }
+
+/** Whether two JSON values are the same, whatever the order of their keys. */
+export function sameJson(one: unknown, other: unknown): boolean {
+  if (typeof one !== 'object' || typeof other !== 'object' || one === null || other === null)
+    return one === other;
+  if (Array.isArray(one) !== Array.isArray(other)) return false;
+  const [ones, others] = [Object.entries(one), new Map(Object.entries(other))];
+  return (
+    ones.length === others.size &&
+    ones.every(([key, value]) => others.has(key) && sameJson(value, others.get(key)))
+  );
+}

@@ -2,11 +2,13 @@ import {
   type Component,
   type ComponentJson,
   componentFields,
+  type RunOutput,
   type RunStatus,
   type RunSummary,
+  toRun,
 } from '@continuo/protocol';
 import type { RunState } from '../core/run.ts';
-import type { Run, RunStanding } from '../core/runs.ts';
+import type { Run, RunReport, RunStanding } from '../core/runs.ts';
 
 /** What door 4 says of components and runs. */
 
@@ -67,6 +69,28 @@ export function summaryOf(run: Run, standing: RunStanding, components: readonly 
     ...whoseOf(run.component, components),
     status: STATUS[standing],
     message: run.input,
+    created_at: Math.floor(run.createdAt / 1000),
+  };
+}
+
+export function outputOf({ state, entries }: RunReport, run: Run, component: Component): RunOutput {
+  const content = state?.text ?? '';
+  const events = entries.map((entry) => toRun(entry, run.sessionId));
+  const metrics = entries.at(-1)?.type === 'run.ended' ? events.at(-1)?.metrics : undefined;
+  return {
+    run_id: run.runId,
+    session_id: run.sessionId,
+    ...componentFields(component),
+    content,
+    status: state ? STATUS[state.status] : 'PENDING',
+    ...(state && errorOf(state)),
+    events,
+    events_truncated: (entries[0]?.offset ?? 1) > 1,
+    messages: [
+      { role: 'user' as const, content: run.input },
+      ...(content ? [{ role: 'assistant' as const, content }] : []),
+    ],
+    metrics: { ...(typeof metrics === 'object' && metrics) },
     created_at: Math.floor(run.createdAt / 1000),
   };
 }

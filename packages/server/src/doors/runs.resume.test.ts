@@ -246,7 +246,7 @@ describe('resuming a run that is not there', () => {
     const { runId } = await ended(world);
     const resumed = await resume(world, unknown ?? runId, body, agent);
     expect(resumed.status).toBe(200);
-    expect(resumed.meta).toEqual([{ event: 'error', error: 'There is no such run.' }]);
+    expect(resumed.meta).toEqual([{ event: 'error', error: 'There is no such run.', code: 'not_found' }]);
     expect([resumed.names, resumed.ended]).toEqual([['error'], true]);
     const comments = resumed.text.split('\n').filter((line) => line.startsWith(':')).length;
     await world.clock.advance(60_000);

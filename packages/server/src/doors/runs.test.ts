@@ -49,7 +49,7 @@ describe('the list of what there is', () => {
       path,
       method === 'POST' ? { body: { message: 'x' } } : {},
     ).answer();
-    expect([status, body]).toEqual([404, { detail }]);
+    expect([status, body]).toEqual([404, { detail, code: 'not_found' }]);
   });
 });
 
