@@ -14,6 +14,7 @@ const message = (messageId: string, content: string): { messageId: string; conte
   messageId,
   content,
 });
+const steered = (steerId: string, content: string): object => ({ type: 'steered', steerId, content });
 
 describe('a message to a running agent', () => {
   it('R-21 is read before the next step, shown, and told to the model', async () => {
@@ -28,8 +29,8 @@ describe('a message to a running agent', () => {
     const run = world.start(agentOf({ model, tools: [nudge] }));
     await run.done;
     expect(run.events.slice(2)).toEqual([
-      { type: 'steered', ...message('s1', 'shorter') },
-      { type: 'steered', ...message('s2', 'in French') },
+      steered('s1', 'shorter'),
+      steered('s2', 'in French'),
       { type: 'text.delta', text: 'Oui.' },
       { type: 'text.completed', text: 'Oui.' },
     ]);
@@ -51,7 +52,7 @@ describe('a message to a running agent', () => {
     await run.done;
     expect(run.events).toEqual([
       { type: 'text.delta', text: 'One.' },
-      { type: 'steered', ...message('s1', 'and?') },
+      steered('s1', 'and?'),
       { type: 'text.delta', text: '\n\nTwo.' },
       { type: 'text.completed', text: 'One.\n\nTwo.' },
     ]);
@@ -106,7 +107,7 @@ describe('a message to a running agent', () => {
     world.steers.push(message('s2', 'late'));
     const second = world.start(agent);
     await second.done;
-    expect(second.events.map((event) => ('messageId' in event ? event.messageId : event.type))).toEqual([
+    expect(second.events.map((event) => ('steerId' in event ? event.steerId : event.type))).toEqual([
       's1',
       'tool.started',
       'tool.completed',
@@ -146,8 +147,7 @@ describe('a message to a running agent', () => {
     world.steers.push(message('s2', 'late'));
     const second = world.resume(agent);
     await second.done;
-    const steered = second.events.filter(({ type }) => type === 'steered');
-    expect(steered).toEqual([{ type: 'steered', ...message('s2', 'late') }]);
+    expect(second.events.filter(({ type }) => type === 'steered')).toEqual([steered('s2', 'late')]);
     expect(model.doStreamCalls[1]?.prompt.filter(({ role }) => role === 'user')).toHaveLength(3);
   });
 });

@@ -96,5 +96,6 @@ function stepName(index: number): string {
 }
 
 async function showSteered(steered: readonly SteerMessage[], emit: Emit): Promise<void> {
-  for (const { messageId, content } of steered) await emit.send({ type: 'steered', messageId, content });
+  for (const { messageId: steerId, content } of steered)
+    await emit.send({ type: 'steered', steerId, content });
 }

@@ -36,7 +36,6 @@ export function messagesOf(step: Step, outcomes: readonly ToolOutcome[]): ModelM
       return { type: 'tool-call', toolCallId, toolName, input, ...options };
     }),
   };
-  if (outcomes.length === 0) return [...heard, said];
   const done: ToolModelMessage = {
     role: 'tool',
     content: outcomes.map(({ callId: toolCallId, name: toolName, ...outcome }) => ({
@@ -51,5 +50,5 @@ export function messagesOf(step: Step, outcomes: readonly ToolOutcome[]): ModelM
           : { type: 'error-text', value: outcome.error },
     })),
   };
-  return [...heard, said, done];
+  return [...heard, said, done]; // the SDK leaves out a message without results
 }
