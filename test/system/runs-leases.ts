@@ -72,6 +72,13 @@ interface Pair {
   start(): Promise<LeaseServer>;
 }
 
+interface Fault {
+  /** Unix ms. */
+  readonly at: number;
+  /** Who held the run's lease before; `null`: nobody yet. */
+  readonly holder: string | null;
+}
+
 async function outputOf({ url }: LeaseServer, runId: string): Promise<RunOutput> {
   const response = await fetch(`${url}/agents/counter/runs/${runId}`);
   if (response.status !== 200) throw new Error(`${url} answers ${response.status} for ${runId}`);
@@ -114,14 +121,15 @@ export async function leaseRounds({ rounds, pairs, seed, lease }: LeaseRounds): 
     }
   }
 
-  /** Resolves with whether the run was taken over; it has ended where it was not. */
-  async function takenOver(store: RunStore, runId: string, faultAt: number): Promise<boolean> {
-    const taken = (): number | undefined => store.attemptsAt(runId).find((at) => at >= faultAt);
+  /** Resolves with whether another server took the run over from its holder; where it did not, nobody had to. */
+  async function takenOver(store: RunStore, runId: string, fault: Fault): Promise<boolean> {
+    // Who was killed or sleeps makes no entries, also none that says that the run starts over where it had not begun.
+    const goesOn = (): number | null => store.firstAfter(runId, fault.at);
     const ended = (): boolean => store.logOf(runId)?.ended ?? false;
-    await until(`${runId} goes on`, twoLeasesMs + SLACK_MS, () => taken() !== undefined || ended());
-    const at = taken();
-    if (at === undefined) return false;
-    const tookMs = at - faultAt;
+    await until(`${runId} goes on`, twoLeasesMs + SLACK_MS, () => goesOn() !== null || ended());
+    const at = goesOn();
+    if (at === null || store.holderOf(runId) === fault.holder) return false;
+    const tookMs = at - fault.at;
     counts.slowestMs = Math.max(counts.slowestMs, tookMs);
     if (tookMs > twoLeasesMs) throw new Error(`L-8: ${runId} went on ${tookMs} ms after the fault`);
     return true;
@@ -148,10 +156,9 @@ export async function leaseRounds({ rounds, pairs, seed, lease }: LeaseRounds): 
         counts.frozen++;
       }
       const faultAt = Date.now();
-      const driven = await takenOver(store, runId, faultAt);
-      if (!driven) counts.missed++;
-      else if (store.holderOf(runId) === holder) throw new Error(`L-7: ${runId} has the holder it had`);
-      if (driven && index > 0) counts.second++;
+      const drove = await takenOver(store, runId, { at: faultAt, holder });
+      if (!drove) counts.missed++;
+      else if (index > 0) counts.second++;
       if (fault === 'kill') servers[at] = await pair.start();
       else thaw = thawLater(victim, pair, { runId, faultAt });
       driving = 1 - driving;
@@ -234,7 +241,7 @@ export async function leaseRounds({ rounds, pairs, seed, lease }: LeaseRounds): 
   async function checkNoneRuns(server: LeaseServer, runIds: readonly string[]): Promise<void> {
     for (const runId of runIds) {
       const { status } = await outputOf(server, runId);
-      if (status !== 'COMPLETED') throw new Error(`${runId} is ${status} at the end`);
+      if (status !== 'COMPLETED') throw new Error(`L-8: ${runId} is ${status} at the end`);
     }
   }
 

@@ -4,10 +4,8 @@ import { DatabaseSync } from 'node:sqlite';
 export interface RunStore {
   /** `null`: it has no log yet. */
   logOf(runId: string): StoredLog | null;
-  /** Unix ms of the entries that say that the run starts over, oldest first. */
-  attemptsAt(runId: string): readonly number[];
-  /** Unix ms of its last entry; `null`: it has none. */
-  lastAt(runId: string): number | null;
+  /** Unix ms of the first entry that was made after a time; `null`: there is none. */
+  firstAfter(runId: string, at: number): number | null;
   /** Who drives the run: an id that each server makes at its start; `null`: nobody. */
   holderOf(runId: string): string | null;
   /** Whether some process is in the middle of a write: as a frozen one it would hold up all others. */
@@ -29,10 +27,7 @@ const WRITE_MS = 250;
 export function openRunStore(path: string): RunStore {
   const db = new DatabaseSync(path, { timeout: WRITE_MS });
   const log = db.prepare(`SELECT id, head, ended, fence FROM logs WHERE name LIKE 'run:%:' || ?`);
-  const attempts = db.prepare(
-    `SELECT at FROM entries WHERE log = ? AND type = 'run.attempt' ORDER BY offset`,
-  );
-  const last = db.prepare('SELECT at FROM entries WHERE log = ? ORDER BY offset DESC LIMIT 1');
+  const later = db.prepare('SELECT at FROM entries WHERE log = ? AND at > ? ORDER BY offset LIMIT 1');
   const lease = db.prepare(`SELECT value FROM records WHERE key LIKE 'lease/run:%:' || ?`);
   const idOf = (runId: string): number => Number(log.get(runId)?.id ?? -1);
   return {
@@ -42,9 +37,8 @@ export function openRunStore(path: string): RunStore {
         ? { head: Number(row.head), ended: Number(row.ended) === 1, fence: Number(row.fence) }
         : null;
     },
-    attemptsAt: (runId) => attempts.all(idOf(runId)).map(({ at }) => Number(at)),
-    lastAt(runId) {
-      const row = last.get(idOf(runId));
+    firstAfter(runId, at) {
+      const row = later.get(idOf(runId), at);
       return row ? Number(row.at) : null;
     },
     holderOf(runId) {
