@@ -171,6 +171,7 @@ describe('a server that was started', () => {
       'reserver',
       'counter',
       'story-team',
+      'content-creation-workflow',
     ]);
     expect(info.agents.every((agent) => agent.demo && /script, not from a model/.test(agent.note))).toBe(
       true,

@@ -1,7 +1,7 @@
 import type { Component } from '@continuo/protocol';
 import { describe, expect, it } from 'vitest';
 import { createRunWorld } from '../test/context.ts';
-import { agentOf, answered, asking, echoing, failing, linesOf, waiting } from '../test/members.ts';
+import { agentOf, asking, echoing, failing, linesOf, waiting } from '../test/members.ts';
 import { call, finish, NEVER, scripted, text } from '../test/model.ts';
 import { ModelError } from './model-error.ts';
 import { createTeam, type TeamOptions } from './team.ts';
@@ -145,7 +145,7 @@ describe('a team that coordinates', () => {
         'tool.completed c1 "a: go"',
       ].toSorted(),
     );
-    world.approvals.push(answered('run_1.c2'));
+    world.answer('c', true);
     const second = world.resume(team);
     await second.done;
     expect(linesOf(second.events)).toEqual([
@@ -163,7 +163,7 @@ describe('a team that coordinates', () => {
     const team = teamOf({ mode: 'coordinate', members: [asking('b')], model });
     const world = createRunWorld();
     await world.start(team).done;
-    world.approvals.push(answered('run_1.c1', false));
+    world.answer('c', false);
     const second = world.start(team);
     await second.done;
     expect(linesOf(second.events).slice(0, 4)).toEqual([

@@ -1,7 +1,7 @@
 import type { Component } from '@continuo/protocol';
 import { describe, expect, it } from 'vitest';
 import { createRunWorld } from '../test/context.ts';
-import { answered, asking, echoing, failing, linesOf, waiting } from '../test/members.ts';
+import { agentOf, asking, echoing, failing, linesOf, waiting } from '../test/members.ts';
 import { call, finish, NEVER, scripted, text } from '../test/model.ts';
 import { ModelError } from './model-error.ts';
 import { createTeam, type TeamOptions } from './team.ts';
@@ -73,7 +73,7 @@ describe('a team that routes', () => {
     const first = world.start(team);
     await first.done;
     expect(linesOf(first.events).at(-1)).toBe('.c1 approval.requested');
-    world.approvals.push(answered('run_1.c1'));
+    world.answer('c', true);
     const second = world.resume(team);
     await second.done;
     expect(linesOf(second.events)).toEqual([
@@ -124,12 +124,27 @@ describe('a team that broadcasts', () => {
     });
   });
 
+  it('ends its members with the reader that goes away', async () => {
+    let signal: AbortSignal | null = null;
+    const a = agentOf('a', async function* (context) {
+      signal = context.signal;
+      yield { type: 'text.delta', text: 'x' };
+      await NEVER;
+    });
+    const team = teamOf({ mode: 'broadcast', members: [a] });
+    const outputs = team.run(createRunWorld().context())[Symbol.asyncIterator]();
+    for (let count = 0; count < 2; count++) await outputs.next();
+    expect(signal).toMatchObject({ aborted: false });
+    await outputs.return?.();
+    expect(signal).toMatchObject({ aborted: true });
+  });
+
   it('R-16 goes on with who has asked; who was finished is neither run nor shown again', async () => {
     const a = echoing('a');
     const team = teamOf({ mode: 'broadcast', members: [a, asking('b')] });
     const world = createRunWorld();
     await world.start(team, 'hi').done;
-    world.approvals.push(answered('run_1.b'));
+    world.answer('c', true);
     const second = world.resume(team, 'hi');
     await second.done;
     expect(linesOf(second.events).slice(0, 3)).toEqual([

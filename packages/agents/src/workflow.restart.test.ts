@@ -1,7 +1,7 @@
-import type { Component } from '@continuo/protocol';
+import type { AgentOutput, Component } from '@continuo/protocol';
 import { describe, expect, it } from 'vitest';
 import { createRunWorld } from '../test/context.ts';
-import { agentOf, answered, asking, echoing, linesOf, waiting } from '../test/members.ts';
+import { agentOf, asking, echoing, linesOf, waiting } from '../test/members.ts';
 import { NEVER } from '../test/model.ts';
 import { createTeam } from './team.ts';
 import { defineWorkflow, type WorkflowOptions } from './workflow.ts';
@@ -69,6 +69,21 @@ describe('a workflow that starts over', () => {
   });
 });
 
+it('R-22 shows all from the beginning where a server died before anyone knew of its attempt', async () => {
+  const world = createRunWorld();
+  const workflow = workflowOf([step('before', () => 'x'), step('say', echoing('a'))]);
+  const context = { ...world.context(), attempt: 2 };
+  async function all(): Promise<readonly string[]> {
+    const events: AgentOutput[] = [];
+    for await (const event of workflow.run({ ...context })) events.push(event);
+    return linesOf(events);
+  }
+  const first = await all();
+  expect(first[0]).toBe('step.started 0 before');
+  const brief = first.filter((line) => !line.includes('text.delta'));
+  expect((await all()).filter((line) => !line.startsWith('.say@say text'))).toEqual(brief);
+});
+
 describe('a workflow that waits for a person', () => {
   it('R-16 goes on after it with the indexes it had, and shows nothing twice', async () => {
     const [a, b] = [echoing('a'), asking('b')];
@@ -88,7 +103,7 @@ describe('a workflow that waits for a person', () => {
     expect(shown).toContain('step.completed 5 two "2"');
     expect(shown).toContain('step.completed 3 chain "2"');
     expect(shown).not.toContain('step.completed 2 asks');
-    world.approvals.push(answered('run_1.asks'));
+    world.answer('c', true);
     const second = world.resume(workflow);
     await second.done;
     expect(linesOf(second.events)).toEqual([
@@ -108,27 +123,33 @@ describe('a workflow that waits for a person', () => {
   });
 
   it('R-16 a member sees the answers to its own questions, and those of its members', async () => {
-    const seen: number[] = [];
-    const nosy = agentOf('nosy', async function* ({ approvals }) {
-      seen.push(approvals.length);
+    const seen: object[] = [];
+    const nosy = agentOf('nosy', async function* ({ approvals, continues }) {
+      seen.push({ approvals, continues });
       yield { type: 'text.delta', text: 'x' };
     });
     const world = createRunWorld();
     const inner = defineWorkflow({ id: 'i', name: 'I', steps: [step('asks', asking('b'))] });
-    const workflow = workflowOf([step('in', inner), step('nosy', nosy)]);
+    const workflow = workflowOf([
+      step('in', inner),
+      condition('never', () => false, [step('x', () => '')]),
+      step('nosy', nosy),
+    ]);
     await world.start(workflow).done;
-    world.approvals.push(answered('run_1.in.asks'));
+    world.answer('c', true);
     const second = world.resume(workflow);
     await second.done;
-    expect(seen).toEqual([0]);
-    expect(linesOf(second.events)).toContain('.in@in run.ended completed "May I? Done."');
+    expect(seen).toEqual([{ approvals: [], continues: false }]); // it begins after the pause
+    const lines = linesOf(second.events);
+    expect(lines).toContain('.in@in run.ended completed "May I? Done."');
+    expect(lines).toContain('step.completed 1 never "May I? Done."');
   });
 
   it('R-22 and then starts over shows all of it again', async () => {
     const world = createRunWorld();
     const workflow = workflowOf([step('before', () => 'x'), step('asks', asking('b'))]);
     await world.start(workflow).done;
-    world.approvals.push(answered('run_1.asks'));
+    world.answer('c', true);
     const again = world.start(workflow);
     await again.done;
     expect(linesOf(again.events)).toEqual([

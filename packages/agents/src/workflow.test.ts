@@ -210,6 +210,18 @@ describe('a workflow', () => {
     expect(after.runs()).toBe(0);
   });
 
+  it('R-19 within workflows ends at the depth limit, and says so', async () => {
+    const inner = (deep: number): Component =>
+      workflowOf([step(`s${deep}`, deep === 0 ? echoing('a') : inner(deep - 1))]);
+    const run = createRunWorld().start(inner(3)); // the limit is 3
+    await expect(run.done).rejects.toMatchObject({
+      message: expect.stringContaining('may be 3 deep'),
+      details: { code: 'depth_limit' },
+    });
+    const ends = run.events.filter((event) => event.type === 'run.ended');
+    expect(ends.map(({ code }) => code)).toEqual(['depth_limit', 'depth_limit', 'depth_limit']);
+  });
+
   it('that fails within steps side by side waits for the others', async () => {
     const gate = Promise.withResolvers<void>();
     const world = createRunWorld();

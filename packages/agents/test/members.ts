@@ -81,20 +81,3 @@ function wordsOf(event: AgentOutput): string {
       return '';
   }
 }
-
-/** As a person's answer to the last question of `asker`. */
-export function answered(
-  asker: string,
-  approved = true,
-): {
-  readonly approvalId: string;
-  readonly callId: string;
-  readonly name: string;
-  readonly runId: string;
-  readonly requestedAt: number;
-  readonly expiresAt: number;
-  readonly answer: { readonly approved: boolean; readonly by: string };
-} {
-  const question = { approvalId: `apr_${asker}`, callId: 'c', name: 'do_it', runId: asker };
-  return { ...question, requestedAt: 1, expiresAt: 9, answer: { approved, by: 'ann' } };
-}

@@ -407,6 +407,14 @@ describe('door 4', () => {
     },
   );
 
+  it.each([
+    [{}, 'run_1'],
+    [{ workflowRunId: 'run_1.flow' }, 'run_1.flow'],
+  ])('R-20 names the step a member works in, and whose step it is: %o', (whose, workflow_run_id) => {
+    const member = { ...ONE['text.delta'], runId: 'run_1.m', parentRunId: 'run_1', step: 'sort', ...whose };
+    expect(toRun(entryOf(member), 's1')).toMatchObject({ step_name: 'sort', workflow_run_id });
+  });
+
   it('R-1 names no parent where there is none', () => {
     for (const event of byAll) expect(toRun(entryOf(event), 's1')).not.toHaveProperty('parent_run_id');
   });
