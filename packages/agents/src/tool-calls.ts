@@ -53,6 +53,7 @@ export async function runCalls(
       const result = await tool.run(args, {
         signal,
         callId,
+        idempotencyKey: `${context.runId}:${callId}`,
         user: context.user,
         run: { ...context, signal },
         emit,

@@ -6,8 +6,10 @@ import type { Emit } from './together.ts';
 export interface ToolContext {
   /** Aborts when the run is stopped: pass it on to whatever the tool waits for. */
   readonly signal: AbortSignal;
-  /** One for each call of the run, the same when the run starts over: an idempotency key for outside systems. */
+  /** One for each call of the run, the same when the run starts over. */
   readonly callId: string;
+  /** Run and call: the same when the run starts over, and of no other call anywhere. */
+  readonly idempotencyKey: string;
   /** The owner on whose behalf the run acts. */
   readonly user: string;
   /** Shown to whoever watches, at most once, in order; any JSON. While many wait, a newer report replaces an older. */
@@ -62,8 +64,8 @@ export interface Tool {
 export function defineTool<Input>(options: ToolOptions<Input>): Tool {
   return createTool<Input>({
     ...options,
-    run: (input, { signal, callId, user, progress }) =>
-      options.run(input, { signal, callId, user, progress }),
+    run: (input, { signal, callId, idempotencyKey, user, progress }) =>
+      options.run(input, { signal, callId, idempotencyKey, user, progress }),
   });
 }
 

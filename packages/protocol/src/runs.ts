@@ -48,6 +48,8 @@ const SessionId = z.string().max(200).optional();
 /** A tool call as `RunPaused` showed it, with the answer. */
 export const ConfirmedTool = z.object({
   tool_call_id: z.string().max(200),
+  /** Which question is answered, where members have calls of the same id. */
+  approval_id: z.string().max(200).optional(),
   tool_name: z.string().max(200).optional(),
   /** Where present, exactly what was asked for: an answer is for these arguments and no others. */
   tool_args: z.unknown().optional(),

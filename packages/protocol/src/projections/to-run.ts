@@ -137,8 +137,14 @@ function project(event: RunEvent): Projected {
 }
 
 /** As a client echoes it to `/continue`, with `confirmed`. */
-function toolOf({ callId, name, args }: Question): Record<string, unknown> {
-  return { tool_call_id: callId, tool_name: name, tool_args: args, requires_confirmation: true };
+function toolOf({ approvalId, callId, name, args }: Question): Record<string, unknown> {
+  return {
+    tool_call_id: callId,
+    approval_id: approvalId,
+    tool_name: name,
+    tool_args: args,
+    requires_confirmation: true,
+  };
 }
 
 function requirementOf({ approvalId, callId, expiresAt }: Question): Record<string, unknown> {
