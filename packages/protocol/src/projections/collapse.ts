@@ -2,18 +2,19 @@ import type { Entry } from '../entry.ts';
 import type { RunEventJson } from '../runs.ts';
 import { toRun } from './to-run.ts';
 
-/** Deltas of one run that follow each other. */
-interface Said {
-  readonly whose: string;
-  readonly texts: string[];
-  last: Entry;
-}
-
-/** The part of a delta's data that decides whose it is. */
+/** What of a delta's data says whose it is, and the text. */
 interface Delta {
   readonly text: string;
   readonly runId: string;
+  /** A member may speak in one step of a workflow, and again in the next. */
   readonly step?: string;
+}
+
+/** Deltas of one run that follow each other. */
+interface Said {
+  readonly first: Delta;
+  readonly texts: string[];
+  last: Entry;
 }
 
 /**
@@ -25,14 +26,13 @@ export function collapseRun(entries: readonly Entry[], sessionId: string): RunEv
   let said: Said | null = null;
   for (const entry of entries) {
     const delta = deltaOf(entry);
-    const whose = delta && whoseOf(delta);
-    if (said && said.whose === whose && delta) {
+    if (said && delta && delta.runId === said.first.runId && delta.step === said.first.step) {
       said.texts.push(delta.text);
       said.last = entry;
       continue;
     }
     if (said) events.push(together(said, sessionId));
-    said = delta && whose !== null ? { whose, texts: [delta.text], last: entry } : null;
+    said = delta && { first: delta, texts: [delta.text], last: entry };
     if (!said) events.push(toRun(entry, sessionId));
   }
   if (said) events.push(together(said, sessionId));
@@ -41,11 +41,6 @@ export function collapseRun(entries: readonly Entry[], sessionId: string): RunEv
 
 function deltaOf({ type, data }: Entry): Delta | null {
   return type === 'text.delta' ? (data as Delta) : null;
-}
-
-/** A member may speak in one step of a workflow, and again in the next. */
-function whoseOf({ runId, step }: Delta): string {
-  return step === undefined ? runId : `${runId} ${step}`;
 }
 
 function together({ texts, last }: Said, sessionId: string): RunEventJson {

@@ -153,8 +153,8 @@ export class Feed implements LiveReader {
       this.#wasLive = true;
       this.#options.onLive?.();
     }
-    this.#options.onHead?.();
-    if (this.#live && this.#tail.ended && this.#offset >= this.#tail.offset) this.#options.onEnd?.();
+    if (this.#tail.ended && this.#offset >= this.#tail.offset) this.#options.onEnd?.();
+    if (this.#live) this.#options.onHead?.();
   }
 
   #retryLater(error: unknown): void {

@@ -1,8 +1,10 @@
 import { decodeVectorCursor, ERRORS, type ErrorCode, type VectorCursor, WireError } from '@continuo/protocol';
 import type { Context } from 'hono';
-import type { ZodType } from 'zod';
+import type { ZodType, z } from 'zod';
 import { bearerOf } from '../auth/authenticate.ts';
 import { parseJson } from './json.ts';
+
+type Issue = z.core.$ZodIssue;
 
 /** What the HTTP doors share: credentials, bodies, statuses. */
 
@@ -26,16 +28,28 @@ export async function readBody(c: Context): Promise<unknown> {
   }
   const text = await c.req.text();
   if (text === '') return {};
-  return parseJson(text, 'bad_request');
+  return parseJson(text, 'bad_request', 'The body must be JSON, or a form with the content-type of one.');
 }
 
 /** Checks a body against its schema; what does not fit is `code`, with the field that is wrong. */
 export function parseBody<T>(schema: ZodType<T>, body: unknown, code: ErrorCode): T {
   const parsed = schema.safeParse(body);
   if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
+  const [first] = parsed.error.issues;
+  const issue = first && mostTelling(first);
   const where = issue?.path.join('.');
   throw new WireError(code, where ? `"${where}" ${issue?.message}` : `${issue?.message}`);
+}
+
+/** Of what fits none of several forms: what is wrong in the form that it comes closest to. */
+function mostTelling(issue: Issue): Issue {
+  if (issue.code !== 'invalid_union') return issue;
+  const tried = issue.errors
+    .flat()
+    .map((each) => mostTelling({ ...each, path: [...issue.path, ...each.path] }));
+  const deepest = tried.toSorted((a, b) => b.path.length - a.path.length)[0];
+  if (deepest && deepest.path.length > issue.path.length) return deepest;
+  return tried.find(({ code }) => code !== 'invalid_type' && code !== 'invalid_union') ?? issue;
 }
 
 /** The positions that a client presents; of none, none. Throws `bad_request` for text that no gateway made. */

@@ -3,14 +3,14 @@ import { type ErrorCode, WireError } from '@continuo/protocol';
 /** Levels of arrays and objects in what a peer sends: deeper, and whoever walks through it would run out of stack. */
 const MAX_DEPTH = 100;
 
-/** Parses what a peer sent. Throws `code` when it is not JSON, or nested too deep. */
-export function parseJson(text: string, code: ErrorCode): unknown {
+/** Parses what a peer sent. Throws `code` when it is not JSON, with a `problem` of its own, or nested too deep. */
+export function parseJson(text: string, code: ErrorCode, problem = 'This is not JSON.'): unknown {
   if (text.length > MAX_DEPTH * 2 && isDeep(text))
     throw new WireError(code, `JSON may be nested ${MAX_DEPTH} levels deep, no more.`);
   try {
     return JSON.parse(text);
   } catch {
-    throw new WireError(code, 'This is not JSON.');
+    throw new WireError(code, problem);
   }
 }
 

@@ -7,6 +7,7 @@ import {
   toRun,
 } from '@continuo/protocol';
 import { createFilling } from '../core/page.ts';
+import { endIdOf } from '../core/run.ts';
 import type { Run, Runs } from '../core/runs.ts';
 import type { Head, Logs } from '../ports.ts';
 import { headOf, positionOf, type RunAsked } from './run-asked.ts';
@@ -55,7 +56,7 @@ export function createPollRun(options: {
       after,
       principal,
       signal: c.req.raw.signal,
-      lateMs: ms,
+      ...(ms > 0 && { lateMs: ms }),
       ...(collapsed && { step: COLLAPSED_STEP }),
       room: () => (isFull() ? 0 : most - entries.length),
       take(sent) {
@@ -69,8 +70,8 @@ export function createPollRun(options: {
       isEnough(progress) {
         const some = entries.length > 0 || gap !== undefined;
         if (isFull() || progress.ended) return true;
-        // Asked without time to wait, it is answered with what there is: when that was read.
-        return progress.atHead ? some || progress.late : progress.late && ms > 0;
+        // Asked without time to wait, it is answered when what there is was read.
+        return progress.late || (progress.atHead && (some || ms === 0));
       },
     });
     const { events, isWhole } = page(
@@ -81,7 +82,7 @@ export function createPollRun(options: {
       status: STATUS[await runs.standing(run, await headOf(logs, run))],
       events: [...events],
       last_event_index: events.at(-1)?.event_index ?? after - 1,
-      ended: ended && isWhole,
+      ended: isWhole && (ended || entries.at(-1)?.id === endIdOf(run.runId)),
       ...(gap && { gap }),
     };
     return c.json(answer);

@@ -94,7 +94,9 @@ export function createRunReads({
         () => leaver.leave(),
         () => signal.removeEventListener('abort', finish),
       ];
-      const stop = (): void => stops.splice(0).forEach((each) => each());
+      function stop(): void {
+        for (const each of stops.splice(0)) each();
+      }
       function finish(): void {
         const reached = progress();
         stop();
