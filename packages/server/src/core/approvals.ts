@@ -98,7 +98,9 @@ export function createApprovals(options: {
   ): Promise<boolean> {
     const agentId = component.slice(component.indexOf(':') + 1);
     if (!may(asker, 'write', 'agents', agentId)) return false;
-    return answer !== null || (await logs.find(log, endIdOf(runId))) === null;
+    if (answer !== null) return true;
+    const [[head], end] = await Promise.all([logs.heads([log]), logs.find(log, endIdOf(runId))]);
+    return head !== null && end === null; // without its log there is no run to go on
   }
 
   async function find(

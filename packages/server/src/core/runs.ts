@@ -76,7 +76,12 @@ export interface Runs {
   /** The owner's runs, newest first, at most 100. */
   list(
     owner: string,
-    which: { readonly component?: Component; readonly sessionId?: string | undefined },
+    which: {
+      readonly component?: Component | undefined;
+      readonly sessionId?: string | undefined;
+      /** Whether runs of such a component, `team:story-team`, are wanted. Default: all. */
+      isWanted?(component: string): boolean;
+    },
   ): Promise<readonly { readonly run: Run; readonly standing: RunStanding }[]>;
   standing(run: Run, head: Head): Promise<RunStanding>;
   /** All that its log says now. */
@@ -254,7 +259,7 @@ export function createRuns(options: {
       return component === null || run?.component === `${component.kind}:${component.id}` ? run : null;
     },
 
-    async list(owner, { component, sessionId }) {
+    async list(owner, { component, sessionId, isWanted = () => true }) {
       const name = component && `${component.kind}:${component.id}`;
       const prefix = keyOf.run(owner, '');
       const found: Run[] = [];
@@ -265,6 +270,7 @@ export function createRuns(options: {
         for (const { value } of page) {
           const record = value as RunRecord;
           if (name !== undefined && record.component !== name) continue;
+          if (!isWanted(record.component)) continue;
           if (sessionId !== undefined && record.sessionId !== sessionId) continue;
           found.push({ ...record, log: logOf.run(owner, record.runId) });
         }

@@ -1,7 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { lossOf } from '@continuo/protocol';
-import type { EntryRow, HeadRow, ReadReply, RecordRow, Replies, Reply, Request } from './messages.ts';
+import type {
+  EntryRow,
+  HeadRow,
+  PackedEntries,
+  ReadReply,
+  RecordRow,
+  Replies,
+  Reply,
+  Request,
+} from './messages.ts';
 
 /** The store's SQL, on one connection. Every batch is one transaction: its requests happen in order, or none does. */
 export interface Engine {
@@ -12,6 +21,10 @@ export interface Engine {
 
 /** How many rows one sweep deletes of each kind, so that it never holds the file for long. */
 const SWEEP_ROWS = 10_000;
+
+/** Above so many entries a page is packed. */
+const MANY = 32;
+const NO_ENTRIES = { count: 0, bytes: 0 };
 
 interface LogRow {
   readonly id: number;
@@ -152,22 +165,63 @@ export function createEngine(db: DatabaseSync): Engine {
     const { after } = request;
     const at = { offset: after, ...(request.epoch !== null && { epoch: request.epoch }) };
     const reset = lossOf(at, { epoch, offset: head, oldest });
-    const rows: EntryRow[] = [];
-    let bytes = 0;
-    if (log && !reset) {
-      const page = sql(
-        `SELECT offset, id, at, type, data, source, run, run_index FROM entries
-         WHERE log = ? AND offset > ? ORDER BY offset LIMIT ?`,
-      ).iterate(log.id, after, request.entries) as Iterable<EntryRow>;
-      for (const entry of page) {
-        const size = Buffer.byteLength(entry.data);
-        if (rows.length > 0 && bytes + size > request.bytes) break;
-        rows.push(entry);
-        bytes += size;
-      }
+    const most = log && !reset ? Math.min(request.entries, head - after) : 0;
+    const { count, bytes } = log
+      ? fitting(log.id, after, { entries: most, bytes: request.bytes })
+      : NO_ENTRIES;
+    const entries = log ? (count > MANY ? packed : rowsOf)(log.id, after, count) : [];
+    const more = after + count < head;
+    return { epoch, reset, oldest, entries, bytes, more, ended: ended === 1 && !more };
+  }
+
+  /** How many entries after an offset a page has: the first one comes even when it alone is too large. */
+  function fitting(
+    log: number,
+    after: number,
+    limit: { readonly entries: number; readonly bytes: number },
+  ): { count: number; bytes: number } {
+    if (limit.entries <= 0) return NO_ENTRIES;
+    const all = row<{ count: number; bytes: number | null }>(
+      `SELECT count(*) AS count, sum(octet_length(data)) AS bytes
+       FROM (SELECT data FROM entries WHERE log = ? AND offset > ? ORDER BY offset LIMIT ?)`,
+      log,
+      after,
+      limit.entries,
+    );
+    if (all && (all.bytes ?? 0) <= limit.bytes) return { count: all.count, bytes: all.bytes ?? 0 };
+    let [count, bytes] = [0, 0];
+    const sizes = sql(
+      `SELECT octet_length(data) AS size FROM entries WHERE log = ? AND offset > ? ORDER BY offset LIMIT ?`,
+    ).iterate(log, after, limit.entries) as Iterable<{ size: number }>;
+    for (const { size } of sizes) {
+      if (count > 0 && bytes + size > limit.bytes) break;
+      count++;
+      bytes += size;
     }
-    const more = after + rows.length < head;
-    return { epoch, reset, oldest, rows, bytes, more, ended: ended === 1 && !more };
+    return { count, bytes };
+  }
+
+  function rowsOf(log: number, after: number, count: number): EntryRow[] {
+    return sql(
+      `SELECT offset, id, at, type, data, source, run, run_index FROM entries
+       WHERE log = ? AND offset > ? ORDER BY offset LIMIT ?`,
+    ).all(log, after, count) as unknown as EntryRow[];
+  }
+
+  /** The aggregates take the rows in the order of the inner query, which has a limit and is therefore run as it stands. */
+  function packed(log: number, after: number, count: number): PackedEntries {
+    const entries = row<PackedEntries>(
+      `SELECT json_group_array(id) AS ids, json_group_array(at) AS ats, json_group_array(type) AS types,
+         '[' || group_concat(data, ',') || ']' AS data, json_group_array(source) AS sources,
+         json_group_array(run) AS runs, json_group_array(run_index) AS runIndexes
+       FROM (SELECT id, at, type, data, source, run, run_index FROM entries
+             WHERE log = ? AND offset > ? ORDER BY offset LIMIT ?)`,
+      log,
+      after,
+      count,
+    );
+    if (!entries) throw new Error('an aggregate has one row');
+    return entries;
   }
 
   function trim(name: string, before: number): void {

@@ -15,6 +15,7 @@ import {
 import type {
   EntryRow,
   FromWorker,
+  PackedEntries,
   ReadReply,
   RecordRow,
   Replies,
@@ -226,12 +227,39 @@ function createLogs(ask: Ask, clock: Clock, maxDataBytes: number): Logs {
 }
 
 function toPage(log: string, after: number, reply: ReadReply): Page {
-  const { epoch, rows, bytes, more, ended } = reply;
+  const { epoch, bytes, more, ended } = reply;
+  const rows = 'ids' in reply.entries ? unpack(reply.entries, after) : reply.entries.map(parseData);
   const entries = rows.map((entry) => toEntry(log, epoch, entry));
   return { kind: 'page', entries, bytes, next: { epoch, offset: after + entries.length }, more, ended };
 }
 
-function toEntry(log: string, epoch: string, row: EntryRow): Entry {
+/** A row whose data is the value. */
+type ParsedRow = Omit<EntryRow, 'data'> & { readonly data: unknown };
+
+function parseData(row: EntryRow): ParsedRow {
+  return { ...row, data: JSON.parse(row.data) };
+}
+
+function unpack(packed: PackedEntries, after: number): ParsedRow[] {
+  const types: string[] = JSON.parse(packed.types);
+  const ats: number[] = JSON.parse(packed.ats);
+  const data: unknown[] = JSON.parse(packed.data);
+  const sources: (string | null)[] = JSON.parse(packed.sources);
+  const runs: (string | null)[] = JSON.parse(packed.runs);
+  const indexes: (number | null)[] = JSON.parse(packed.runIndexes);
+  return (JSON.parse(packed.ids) as string[]).map((id, at) => ({
+    offset: after + 1 + at, // a log has no holes
+    id,
+    at: ats[at] ?? 0,
+    type: types[at] ?? '',
+    data: data[at],
+    source: sources[at] ?? null,
+    run: runs[at] ?? null,
+    run_index: indexes[at] ?? null,
+  }));
+}
+
+function toEntry(log: string, epoch: string, row: ParsedRow): Entry {
   const { offset, id, at, type, data, source, run, run_index } = row;
   return {
     log,
@@ -240,7 +268,7 @@ function toEntry(log: string, epoch: string, row: EntryRow): Entry {
     id,
     at,
     type,
-    data: JSON.parse(data),
+    data,
     ...(source !== null && { source }),
     ...(run !== null && { run }),
     ...(run_index !== null && { runIndex: run_index }),

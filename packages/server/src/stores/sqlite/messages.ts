@@ -67,11 +67,23 @@ export type Request =
     }
   | { readonly kind: 'sweep'; readonly now: number };
 
+/** Entries that follow each other, by column, each the text of a JSON array: many cost a third of what their rows do. */
+export interface PackedEntries {
+  readonly ids: string;
+  readonly ats: string;
+  readonly types: string;
+  readonly data: string;
+  readonly sources: string;
+  readonly runs: string;
+  readonly runIndexes: string;
+}
+
 export interface ReadReply {
   readonly epoch: string;
   readonly reset: 'epoch' | 'trimmed' | 'ahead' | null;
   readonly oldest: number;
-  readonly rows: readonly EntryRow[];
+  /** Few entries as rows, many packed. */
+  readonly entries: readonly EntryRow[] | PackedEntries;
   readonly bytes: number;
   readonly more: boolean;
   readonly ended: boolean;
