@@ -2,9 +2,10 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { RunAccepted, type RunEventJson, RunOutput } from '@continuo/protocol';
+import { RunAccepted, type RunEventJson, RunOutput, RunSummary } from '@continuo/protocol';
 import { LEASE_TERMS, type LeaseTerms } from '@continuo/server';
 import { createSeededRandom } from '@continuo/testing';
+import { z } from 'zod';
 import { checkCounts } from './runs-counts.ts';
 import { type LeaseServer, startLeaseServer } from './runs-lease-process.ts';
 import { openRunStore, type RunStore } from './runs-store.ts';
@@ -227,6 +228,7 @@ export async function leaseRounds({ rounds, pairs, seed, lease }: LeaseRounds): 
       for (let number = numbers.shift(); number !== undefined; number = numbers.shift()) {
         const which = number;
         await round(pair, which).catch((error: unknown) => {
+          numbers.length = 0; // the other pairs finish their rounds, and end their servers
           throw new Error(`round ${which} of seed ${seed}: ${String(error)}`, { cause: error });
         });
       }
@@ -239,13 +241,18 @@ export async function leaseRounds({ rounds, pairs, seed, lease }: LeaseRounds): 
   }
 
   async function checkNoneRuns(server: LeaseServer, runIds: readonly string[]): Promise<void> {
-    for (const runId of runIds) {
-      const { status } = await outputOf(server, runId);
-      if (status !== 'COMPLETED') throw new Error(`L-8: ${runId} is ${status} at the end`);
+    const response = await fetch(`${server.url}/agents/counter/runs`);
+    const listed = z.array(RunSummary).parse(await response.json());
+    if (listed.length !== runIds.length) {
+      throw new Error(`R-23: ${listed.length} runs are listed, of ${runIds.length}`);
+    }
+    for (const { run_id, status } of listed) {
+      if (status !== 'COMPLETED') throw new Error(`L-8: ${run_id} is ${status} at the end`);
     }
   }
 
   const numbers = Array.from({ length: rounds }, (_, index) => index);
-  await Promise.all(Array.from({ length: pairs }, () => work(numbers)));
+  const works = await Promise.allSettled(Array.from({ length: pairs }, () => work(numbers)));
+  for (const each of works) if (each.status === 'rejected') throw each.reason;
   return counts;
 }
