@@ -10,6 +10,7 @@ import {
   fanOutTables,
   idleTables,
   recoveryTables,
+  runResumeTables,
   sseTables,
   turnTables,
 } from './reports.ts';
@@ -19,6 +20,7 @@ import { runEcho } from './scenarios/echo.ts';
 import { type FanOut, runFanOut } from './scenarios/fan-out.ts';
 import { runIdle } from './scenarios/idle.ts';
 import { runRecovery } from './scenarios/recovery.ts';
+import { runResume, VIEWS } from './scenarios/run-resume.ts';
 import { runSse } from './scenarios/sse.ts';
 import { runTurn } from './scenarios/turn.ts';
 import { STREAMS } from './streams.ts';
@@ -26,7 +28,7 @@ import { type Subject, SYSTEMS, type System } from './systems.ts';
 import type { Measured } from './tables.ts';
 
 /**
- * `npm run bench -- [fan-out] [acked] [recovery] [sse] [idle] [echo] [turn] [--repeats 3] [--only NAME]...
+ * `npm run bench -- [fan-out] [acked] [recovery] [sse] [idle] [echo] [turn] [run-resume] [--repeats 3] [--only NAME]...
  * [--subscribers N]... [--profile NAME]`. This process is the load generator, but for `idle`, `fan-out` and `sse`; every
  * server is a process of its own. Tables go to stdout, progress to stderr.
  */
@@ -107,6 +109,7 @@ const SCENARIOS: Readonly<Record<string, () => Promise<string>>> = {
   idle: async () => idleTables(await repeat(IDLE, runIdle)),
   echo: async () => echoTables(await repeat(ECHOES, runEcho)),
   turn: async () => turnTables(await repeat(DURABLE, runTurn)),
+  'run-resume': async () => runResumeTables(await repeat(VIEWS, runResume)),
 };
 const names = positionals.length > 0 ? positionals : Object.keys(SCENARIOS);
 for (const name of names) {

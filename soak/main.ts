@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util';
 import { soakChurn } from './churn.ts';
 import { soakDrain } from './drain.ts';
 import { soakKill } from './kill.ts';
+import { soakLeases } from './leases.ts';
 import { soakPresence } from './presence.ts';
 import { soakPush } from './push.ts';
 import { soakSlow } from './slow.ts';
@@ -14,6 +15,7 @@ const SOAKS: Readonly<Record<string, () => Promise<void>>> = {
   slow: soakSlow,
   push: soakPush,
   presence: soakPresence,
+  leases: soakLeases,
 };
 
 const { positionals } = parseArgs({ allowPositionals: true });

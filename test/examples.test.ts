@@ -51,6 +51,7 @@ describe('the examples', () => {
       'push-publish',
       'push-transport',
       'push-wait',
+      'run-resume',
       'simplest',
       'version-mismatch',
     ]);

@@ -19,7 +19,7 @@ export interface RunReaderOptions {
   readonly runId?: string;
 }
 
-const TERMINAL = /^(Team)?Run(Completed|Error|Cancelled)$/;
+const TERMINAL = /^(Team)?Run(Completed|Error|Cancelled)$|^Workflow(Completed|Error|Cancelled)$/;
 
 export function readRun({ url, path, message, runId: known }: RunReaderOptions): RunReader {
   const events: Record<string, unknown>[] = [];

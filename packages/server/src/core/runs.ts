@@ -135,9 +135,10 @@ export function createRuns(options: {
   /** By its last entry; of a paused run, by the last that is not the answer to a question. */
   async function standing({ log }: Run, head: Head | null): Promise<RunStanding> {
     if (!head || head.offset === 0) return 'pending';
-    for (let end = head.offset; end >= head.oldest; end -= LAST.entries) {
-      const from = head.ended ? end - 1 : Math.max(end - LAST.entries, head.oldest - 1);
-      const page = await logs.read(log, { epoch: head.epoch, offset: from }, LAST);
+    // Mostly the last one says it: many who come back at once must not read more than that.
+    for (let end = head.offset, entries = 1; end >= head.oldest; end -= entries, entries = LAST.entries) {
+      const from = Math.max(end - entries, head.oldest - 1);
+      const page = await logs.read(log, { epoch: head.epoch, offset: from }, { ...LAST, entries });
       if (page.kind === 'reset') break; // trimmed meanwhile: what is left is of a run under way
       const last = page.entries.findLast(({ offset, type }) => offset <= end && type !== 'approval.resolved');
       if (last?.type === 'run.ended' && head.ended) return (last.data as { status: EndStatus }).status;
