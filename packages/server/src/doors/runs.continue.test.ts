@@ -167,6 +167,22 @@ describe('continuing a run', () => {
     expect(answers.map(({ approved }) => approved)).toEqual([true, false]);
   });
 
+  it('R-17 tells two members that ask the same apart by the ids of the questions', async () => {
+    const { world, run, path } = await beginRun();
+    for (const who of ['a', 'b'])
+      run.say({ type: 'approval.requested', callId: 'c1', name: 'do', by: memberOf(who) });
+    run.finish();
+    await world.clock.settle();
+    const { events: before } = RunOutput.parse((await world.get(path())).body);
+    const [first, second] = echoed(before);
+    const tools = [{ ...second, confirmed: false }, first];
+    expect((await world.post(path('/continue'), { tools, ...BACKGROUND })).status).toBe(202);
+    await world.clock.settle();
+    const { events } = RunOutput.parse((await world.get(path())).body);
+    const answers = events.filter(({ event }) => event === 'ApprovalResolved');
+    expect(answers.map(({ approved }) => approved)).toEqual([true, false]);
+  });
+
   it.each([
     ['no list', { tools: 'yes' }, 422, 'tools'],
     ['a tool without an answer', { tools: [{ tool_call_id: 'c1' }] }, 422, 'confirmed'],

@@ -10,19 +10,19 @@ import type { Sessions } from '../core/sessions.ts';
 import type { Steering } from '../core/steering.ts';
 import type { Workers } from '../core/worker.ts';
 import type { Clock, Logs, OpenStream, Report } from '../ports.ts';
-import { credentialOf, parseBody, statusOf } from './http.ts';
+import { credentialOf, parseBody } from './http.ts';
 import { createAnswerRun } from './run-answer.ts';
 import { findRun, type RunAsked } from './run-asked.ts';
 import { createClosing } from './run-closing.ts';
 import { createRunCommands } from './run-commands.ts';
 import { createContinueRun } from './run-continue.ts';
+import { answerErrors } from './run-errors.ts';
 import { describeComponent, outputOf } from './run-json.ts';
 import { createPollRun } from './run-poll.ts';
 import { createRunReads } from './run-reads.ts';
 import { createRunResume } from './run-resume.ts';
 import { createStartRun } from './run-start.ts';
 import { createRunStreams } from './run-stream.ts';
-import { toWireError } from './socket.ts';
 
 /** Door 4: runs. A run is a log that ends; its stream, its resume and its replay are one feed from one position. */
 
@@ -56,7 +56,7 @@ export interface RunsDoor {
 }
 
 export function createRunsDoor(options: RunsDoorOptions): RunsDoor {
-  const { runs, components, authenticate, report, storeName } = options;
+  const { runs, components, authenticate, storeName } = options;
   const closing = createClosing(options.logs);
   const streams = createRunStreams({ ...options, closing });
   const reads = createRunReads({ ...options, closing });
@@ -111,10 +111,6 @@ export function createRunsDoor(options: RunsDoorOptions): RunsDoor {
     routes.post(`${run}/steer`, entitled(steer));
   }
 
-  routes.onError((error, c) => {
-    const { code, message, details } = toWireError(error, report);
-    options.onError?.(code);
-    return c.json({ detail: message, ...details, code }, statusOf(code) as 400);
-  });
+  answerErrors(routes, options);
   return { routes, close: closing.close };
 }
