@@ -191,7 +191,7 @@ describe('a run that waits for a person', () => {
     const client = await join({ agent_id: 'puppet' });
     await client.send({ type: 'message', content: 'book' });
     const { session_id: sessionId } = client.last('joined');
-    client.hangUp();
+    await client.hangUp();
     await clock.advance(30 * 60_000);
     only(puppet.runs).say({ type: 'approval.requested', callId: 'a', name: 'book' });
     only(puppet.runs).finish();

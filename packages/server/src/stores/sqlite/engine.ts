@@ -24,7 +24,18 @@ const SWEEP_ROWS = 10_000;
 
 /** Above so many entries a page is packed. */
 const MANY = 32;
-const NO_ENTRIES = { count: 0, bytes: 0 };
+const NO_PAGE: PageRows = { entries: [], count: 0, bytes: 0 };
+
+interface Limit {
+  readonly entries: number;
+  readonly bytes: number;
+}
+
+interface PageRows {
+  readonly entries: ReadReply['entries'];
+  readonly count: number;
+  readonly bytes: number;
+}
 
 interface LogRow {
   readonly id: number;
@@ -166,21 +177,41 @@ export function createEngine(db: DatabaseSync): Engine {
     const at = { offset: after, ...(request.epoch !== null && { epoch: request.epoch }) };
     const reset = lossOf(at, { epoch, offset: head, oldest });
     const most = log && !reset ? Math.min(request.entries, head - after) : 0;
-    const { count, bytes } = log
-      ? fitting(log.id, after, { entries: most, bytes: request.bytes })
-      : NO_ENTRIES;
-    const entries = log ? (count > MANY ? packed : rowsOf)(log.id, after, count) : [];
+    const { entries, count, bytes } = log
+      ? page(log.id, after, { entries: most, bytes: request.bytes })
+      : NO_PAGE;
     const more = after + count < head;
     return { epoch, reset, oldest, entries, bytes, more, ended: ended === 1 && !more };
   }
 
-  /** How many entries after an offset a page has: the first one comes even when it alone is too large. */
-  function fitting(
-    log: number,
-    after: number,
-    limit: { readonly entries: number; readonly bytes: number },
-  ): { count: number; bytes: number } {
-    if (limit.entries <= 0) return NO_ENTRIES;
+  function page(log: number, after: number, limit: Limit): PageRows {
+    if (limit.entries <= 0) return NO_PAGE;
+    if (limit.entries <= MANY) return fewRows(log, after, limit);
+    const { count, bytes } = fitting(log, after, limit);
+    return count <= MANY
+      ? fewRows(log, after, { ...limit, entries: count })
+      : { entries: packed(log, after, count), count, bytes };
+  }
+
+  /** The first one comes even when it alone is too large. */
+  function fewRows(log: number, after: number, limit: Limit): PageRows {
+    const entries: EntryRow[] = [];
+    let bytes = 0;
+    const rows = sql(
+      `SELECT offset, id, at, type, data, source, run, run_index FROM entries
+       WHERE log = ? AND offset > ? ORDER BY offset LIMIT ?`,
+    ).iterate(log, after, limit.entries) as Iterable<EntryRow>;
+    for (const entry of rows) {
+      const size = Buffer.byteLength(entry.data);
+      if (entries.length > 0 && bytes + size > limit.bytes) break;
+      entries.push(entry);
+      bytes += size;
+    }
+    return { entries, count: entries.length, bytes };
+  }
+
+  /** How many entries after an offset a page has. */
+  function fitting(log: number, after: number, limit: Limit): { count: number; bytes: number } {
     const all = row<{ count: number; bytes: number | null }>(
       `SELECT count(*) AS count, sum(octet_length(data)) AS bytes
        FROM (SELECT data FROM entries WHERE log = ? AND offset > ? ORDER BY offset LIMIT ?)`,
@@ -199,13 +230,6 @@ export function createEngine(db: DatabaseSync): Engine {
       bytes += size;
     }
     return { count, bytes };
-  }
-
-  function rowsOf(log: number, after: number, count: number): EntryRow[] {
-    return sql(
-      `SELECT offset, id, at, type, data, source, run, run_index FROM entries
-       WHERE log = ? AND offset > ? ORDER BY offset LIMIT ?`,
-    ).all(log, after, count) as unknown as EntryRow[];
   }
 
   /** The aggregates take the rows in the order of the inner query, which has a limit and is therefore run as it stands. */
