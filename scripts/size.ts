@@ -5,10 +5,14 @@ import { build } from 'esbuild';
 
 const KIB = 1024;
 
-/** What is imported from the package, and its bound in bytes, gzip. All of it is to be 10 KiB, and is not yet. */
+/**
+ * What is imported from the package, and its bound in bytes, gzip. `PushClient` and its transports bring 5.4 KiB to
+ * `GatewayClient`'s, and `RunClient` 3.9 to both.
+ */
 const BOUNDS = [
   ['{ GatewayClient }', 6 * KIB],
-  ['*', 11.5 * KIB],
+  ['{ RunClient }', 5.75 * KIB],
+  ['*', 15.25 * KIB],
 ] as const;
 
 async function sizeOf(imported: string): Promise<number> {

@@ -31,7 +31,9 @@ async function* ask({ input, approvals, sleep }: RunContext): AsyncGenerator<Age
     yield { type: 'text.delta', text: 'May I? ' };
     await sleep(pauseOf(input));
     const questions = pauseOf(input) % 2 === 0 ? ['c1'] : ['c1', 'c2'];
-    for (const callId of questions) yield { type: 'approval.requested', callId, name: 'go', args: { input } };
+    const inTime = pauseOf(input) % 3 === 0 && { expiresInMs: 3_000 };
+    for (const callId of questions)
+      yield { type: 'approval.requested', callId, name: 'go', args: { input }, ...inTime };
     return;
   }
   for (const { answer } of approvals) {

@@ -26,6 +26,8 @@ export interface ServerWorld {
   readonly store: Store;
   readonly components: readonly Component[];
   readonly counters: Counters;
+  /** How long it lets runs go on when it closes. */
+  readonly drainMs: number;
   readonly retention: { readonly session: { maxEntries: number }; readonly channel: { maxEntries: number } };
   faults(): ServerFaults;
   /** Every server of the world, for the wakes between them. */
@@ -38,10 +40,13 @@ export interface ServerWorld {
 export interface FaultyServer {
   readonly gateway: Gateway;
   readonly alive: boolean;
+  readonly draining: boolean;
   readonly frozen: boolean;
   /** Runs what comes from outside: now, at the thaw, or never. */
   enter(run: () => void): void;
   kill(): void;
+  /** Closes in good order: resolves when it is gone. */
+  drain(): Promise<void>;
   freeze(): void;
   thaw(): void;
   wakeFromOther(log: string, offset: number): void;
@@ -52,6 +57,7 @@ export function createFaultyServer(world: ServerWorld): FaultyServer {
   const random = worldRandom.fork();
   let alive = true;
   let frozen = false;
+  let draining = false;
   let queue: (() => void)[] = [];
 
   function enter(run: () => void): void {
@@ -170,6 +176,7 @@ export function createFaultyServer(world: ServerWorld): FaultyServer {
     clock: gated,
     random,
     retention: world.retention,
+    drainMs: world.drainMs,
     report(problem, error) {
       if (alive)
         world.violated(
@@ -183,6 +190,9 @@ export function createFaultyServer(world: ServerWorld): FaultyServer {
     get alive() {
       return alive;
     },
+    get draining() {
+      return draining;
+    },
     get frozen() {
       return frozen;
     },
@@ -190,6 +200,11 @@ export function createFaultyServer(world: ServerWorld): FaultyServer {
     kill() {
       alive = false;
       queue = [];
+    },
+    async drain() {
+      draining = true;
+      await gateway.close();
+      alive = false;
     },
     freeze() {
       frozen = true;

@@ -131,6 +131,7 @@ function checkRuns(log: string, entries: readonly Entry[], counters: Counters): 
     attempts.set(run, event.attempt);
     if (event.type === 'run.paused') counters['turns paused']++;
     if (event.type === 'run.attempt') counters['take-overs']++;
+    if (event.type === 'approval.resolved' && event.expired) counters['approvals expired']++;
     if (event.type !== 'run.ended' || event.runId !== run) continue;
     ended.add(run);
     if (event.status === 'interrupted') counters['take-overs']++;

@@ -78,6 +78,7 @@ export async function runWorld(seed: number): Promise<Outcome> {
         components: AGENTS,
         counters,
         retention,
+        drainMs: random.pick([0, 500, 4_000]),
         faults: () => (calm ? CALM_SERVER : chaosServer),
         servers: () => servers,
         violated,
@@ -87,7 +88,8 @@ export async function runWorld(seed: number): Promise<Outcome> {
   startServer();
   startServer();
 
-  const alive = (): FaultyServer | undefined => random.pick(servers.filter((server) => server.alive));
+  const alive = (): FaultyServer | undefined =>
+    random.pick(servers.filter((server) => server.alive && !server.draining));
   const after = (ms: number, run: () => void): void => void clock.schedule(clock.now() + ms, run);
 
   function dial(path: '/' | '/ws'): SocketLike {
@@ -251,12 +253,23 @@ export async function runWorld(seed: number): Promise<Outcome> {
   });
 
   // What goes wrong with servers and logs.
+  function cutLinks(server: FaultyServer): void {
+    for (const link of links) if (link.server === server) link.cut();
+  }
   function killOne(): void {
     const server = alive();
     if (!server || calm) return;
     counters['server deaths']++;
     server.kill();
-    for (const link of links) if (link.server === server) link.cut();
+    cutLinks(server);
+    after(random.int(200, 4_000), startServer);
+  }
+  function closeOne(): void {
+    const server = alive();
+    if (!server || calm) return;
+    counters.drains++;
+    const exit = (): void => cutLinks(server);
+    server.enter(() => void server.drain().then(exit, violated));
     after(random.int(200, 4_000), startServer);
   }
   function freezeOne(): void {
@@ -268,6 +281,7 @@ export async function runWorld(seed: number): Promise<Outcome> {
   }
   for (let count = random.int(0, 3); count > 0; count--) after(random.int(0, CHAOS_MS), killOne);
   for (let count = random.int(0, 3); count > 0; count--) after(random.int(0, CHAOS_MS - 9_000), freezeOne);
+  for (let count = random.int(0, 2); count > 0; count--) after(random.int(0, CHAOS_MS), closeOne);
   if (random.chance(0.1))
     after(random.int(1_000, CHAOS_MS), () => void truth.lose('channel:news').catch(violated));
   if (random.chance(0.1)) {

@@ -78,6 +78,7 @@ export const FRAMES: readonly FrameRow[] = [
       content: ['', 7, true, ['hi'], null],
       message_id: [...NO_ID, null],
       metadata: ['x', 7, true, [], null],
+      steer: ['true', 1, [], {}, null],
     },
   },
   ...['abort', 'message_abort'].map((type) => ({

@@ -168,7 +168,10 @@ describe('a server that was started', () => {
       'slow',
       'storyteller',
       'clerk',
+      'reserver',
+      'counter',
       'story-team',
+      'content-creation-workflow',
     ]);
     expect(info.agents.every((agent) => agent.demo && /script, not from a model/.test(agent.note))).toBe(
       true,

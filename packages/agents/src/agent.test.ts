@@ -269,6 +269,7 @@ describe('what is defined', () => {
       description: 'Knows the weather.',
       deltaJoinMs: 0,
       onInterrupt: 'restart',
+      steerable: true,
     });
     expect(run).toBeTypeOf('function');
   });

@@ -56,10 +56,10 @@ describe('a tool call', () => {
       name: 'wait',
       description: 'Waits.',
       input: z.object({ for: z.string() }),
-      async run(input, { progress, callId, user }) {
+      async run(input, { progress, idempotencyKey, user }) {
         progress({ half: input.for });
         await gates.get(input.for)?.promise;
-        return `${callId} for ${user}`;
+        return `${idempotencyKey} for ${user}`;
       },
     });
     const model = scripted(
@@ -83,7 +83,7 @@ describe('a tool call', () => {
       ['text.delta', ''],
       ['text.completed', ''],
     ]);
-    expect(run.events[4]).toMatchObject({ result: 'c2 for ann' });
+    expect(run.events[4]).toMatchObject({ result: 'run_1:c2 for ann' });
   });
 
   const broken = defineTool({

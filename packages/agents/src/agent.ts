@@ -1,12 +1,8 @@
-import type { AgentOutput, AgentRunner, Component, RunContext } from '@continuo/protocol';
-import { askModel } from './ask.ts';
-import { type Environment, type ModelObject, modelOf } from './model.ts';
-import { ModelError } from './model-error.ts';
-import { messagesOf, promptOf } from './prompt.ts';
-import { callsOf, type Step, textOfStep } from './step.ts';
-import { type Emit, together } from './together.ts';
+import type { Component, RunLimits } from '@continuo/protocol';
+import { type AgentEdge, runnerOf } from './loop.ts';
+import { rememberTool } from './memory.ts';
+import { type ModelObject, modelNameOf } from './model.ts';
 import type { Tool } from './tool.ts';
-import { runCalls } from './tool-calls.ts';
 
 export interface AgentOptions {
   /** 1 to 100 letters, digits and `. _ -`. */
@@ -29,12 +25,10 @@ export interface AgentOptions {
   readonly maxSteps?: number;
   /** An endpoint that sends nothing for this long has failed, in ms. Default 60,000. */
   readonly stallMs?: number;
-}
-
-export interface AgentEdge {
-  readonly env: Environment;
-  /** Unix ms. */
-  now(): number;
+  /** What one run may take, where it differs from the gateway's own. */
+  readonly limits?: Partial<RunLimits>;
+  /** Whether the model is told what is remembered of the person, and has a tool `remember`. Default false. */
+  readonly memory?: boolean;
 }
 
 /** An agent that a model drives. Throws a sentence that names the option that is wrong. */
@@ -45,76 +39,21 @@ export function defineAgent(options: AgentOptions): Component {
 /** `defineAgent`, given its environment and its clock. */
 export function createAgent(options: AgentOptions, edge: AgentEdge): Component {
   checkOptions(options);
-  const { id, name, description, deltaJoinMs, onInterrupt } = options;
+  const { id, name, description, model, tools = [], deltaJoinMs, onInterrupt, limits, memory } = options;
+  const run = runnerOf({ ...options, ...(memory && { tools: [...tools, rememberTool()] }) }, edge);
   return {
     kind: 'agent',
     id,
     name,
+    steerable: true,
+    get model() {
+      return modelNameOf(model, edge.env);
+    },
     ...(description !== undefined && { description }),
     ...(deltaJoinMs !== undefined && { deltaJoinMs }),
     ...(onInterrupt !== undefined && { onInterrupt }),
-    run: runnerOf(options, edge),
-  };
-}
-
-/**
- * One request to the model a step, until it asks for no more tools. Each finished step and each finished tool call is
- * stored: a run that starts over reads them back, shows their text and their calls again, and goes on with the next. One
- * that continues after a pause reads them back in silence: what was shown stands.
- */
-function runnerOf(options: AgentOptions, { env, now }: AgentEdge): AgentRunner {
-  const { id, instructions, model, maxSteps = 20, stallMs = 60_000 } = options;
-  const tools = new Map((options.tools ?? []).map((tool) => [tool.name, tool]));
-
-  return async function* run(context: RunContext): AsyncGenerator<AgentOutput> {
-    const source = modelOf(model, env);
-    const stop = new AbortController();
-    const signal = AbortSignal.any([context.signal, stop.signal]);
-    const takenIds = new Set<string>();
-    let said = '';
-    try {
-      const messages = promptOf(await context.history(), context.input);
-      for (let index = 0; index < maxSteps; index++) {
-        const before = said;
-        /** The run's text is one: what a step says stands apart from what was said before. */
-        const add = (words: string): string => {
-          const text = said === before && /\S$/.test(before) ? `\n\n${words}` : words;
-          said += text;
-          return text;
-        };
-        const say = (emit: Emit, words: string): Promise<void> =>
-          emit.send({ type: 'text.delta', text: add(words) });
-        let isNew = false;
-        const step = yield* together<Step>(signal, async (emit) => {
-          const answer = await context.once(`step:${index}`, () => {
-            isNew = true;
-            const question = { source, instructions, messages, tools, stallMs, takenIds, context, signal };
-            return askModel({ ...question, emit, now, say: (words) => say(emit, words) });
-          });
-          const text = textOfStep(answer);
-          if (!isNew && text) {
-            if (context.continues) add(text);
-            else await say(emit, text);
-          }
-          return answer;
-        });
-        const calls = callsOf(step);
-        if (calls.length === 0) {
-          if (said && (isNew || !context.continues)) yield { type: 'text.completed', text: said };
-          return;
-        }
-        for (const { callId } of calls) takenIds.add(callId);
-        const outcomes = yield* together(signal, (emit) =>
-          runCalls(calls, { tools, secrets: source.secrets, context, signal, emit }),
-        );
-        messages.push(...messagesOf(step, outcomes));
-      }
-      throw new ModelError(
-        `The agent "${id}" did not come to an end within ${maxSteps} steps. Raise its maxSteps, or ask for less at once.`,
-      );
-    } finally {
-      stop.abort(); // whoever stops reading has stopped the run
-    }
+    ...(limits !== undefined && { limits }),
+    run,
   };
 }
 
@@ -128,6 +67,8 @@ function checkOptions(options: AgentOptions): void {
     maxSteps = 1,
     stallMs = 1,
     onInterrupt = 'end',
+    limits = {},
+    memory = false,
   } = options;
   if (!/^[\w.-]{1,100}$/.test(id)) {
     throw new Error(`defineAgent: the id "${id}" must be 1 to 100 letters, digits and . _ -`);
@@ -143,7 +84,10 @@ function checkOptions(options: AgentOptions): void {
   if (onInterrupt !== 'end' && onInterrupt !== 'restart') {
     refuse(`onInterrupt must be 'end' or 'restart', not '${String(onInterrupt)}'`);
   }
-  const names = tools.map((tool) => tool.name);
+  for (const [limit, value] of Object.entries(limits)) {
+    if (!(value >= 0)) refuse(`limits.${limit} must be 0 or more, not ${value}`);
+  }
+  const names = [...tools.map((tool) => tool.name), ...(memory ? ['remember'] : [])];
   const twice = names.find((each, index) => names.indexOf(each) !== index);
   if (twice !== undefined) refuse(`the tool "${twice}" is there twice`);
 }

@@ -2,7 +2,7 @@ import type { AgentOutput, RunContext } from '@continuo/protocol';
 import { jsonSchema, type ModelMessage, type ProviderMetadata, streamText, type ToolSet } from 'ai';
 import type { ModelSource } from './model.ts';
 import { faultOf, ModelError, stallError } from './model-error.ts';
-import type { Call, Step, StepPart } from './step.ts';
+import type { Call, Step, StepPart, Usage } from './step.ts';
 import type { Emit } from './together.ts';
 import type { Tool } from './tool.ts';
 
@@ -136,7 +136,7 @@ async function requestStep(question: Question, answer: { begun: boolean }): Prom
             );
           }
           if (part.finishReason === 'length') context.report(cutError(source.name));
-          return { parts: parts.list };
+          return { parts: parts.list, ...usageOf(part.usage) };
         default:
       }
     }
@@ -152,6 +152,22 @@ function cutError(model: string): Error {
   return new Error(`The answer of the model "${model}" was cut at its longest (finish_reason "length").`);
 }
 
+/** An endpoint that says only one of them leaves the other 0. */
+function usageOf({
+  inputTokens,
+  outputTokens,
+}: {
+  readonly inputTokens: number | undefined;
+  readonly outputTokens: number | undefined;
+}): { readonly usage?: Usage } {
+  if (inputTokens === undefined && outputTokens === undefined) return {};
+  return { usage: { inputTokens: countOf(inputTokens), outputTokens: countOf(outputTokens) } };
+}
+
+function countOf(tokens: number | undefined): number {
+  return tokens !== undefined && Number.isSafeInteger(tokens) && tokens > 0 ? tokens : 0;
+}
+
 async function emitAll(events: readonly AgentOutput[], emit: Emit): Promise<void> {
   for (const event of events) await emit.send(event);
 }
@@ -163,7 +179,7 @@ interface Piece {
 }
 
 /** Puts an answer together from its pieces; gives the events of its reasoning. */
-function createParts({ takenIds, tools }: Question): {
+function createParts({ takenIds, tools, context: { runId } }: Question): {
   readonly list: readonly StepPart[];
   add(type: 'text' | 'reasoning', piece: Piece): readonly AgentOutput[];
   close(options: ProviderMetadata | undefined): void;
@@ -203,7 +219,7 @@ function createParts({ takenIds, tools }: Question): {
     },
     call(asked) {
       open = null;
-      list.push(callOf(asked, { index: list.length, takenIds, tools }));
+      list.push(callOf(asked, { runId, takenIds, tools }));
     },
   };
 }
@@ -219,16 +235,17 @@ interface AskedCall {
 function callOf(
   asked: AskedCall,
   at: {
-    readonly index: number;
+    readonly runId: string;
     readonly takenIds: Set<string>;
     readonly tools: ReadonlyMap<string, Tool>;
   },
 ): Call {
   const { toolName: name, input, providerMetadata: options } = asked;
-  // Some endpoints count from 0 in every answer: a result is found by its id, so an id is given once.
+  // Some endpoints count from 0 in every answer: a result is found by its id, so an id is given once. One that gives none
+  // gets the run's, by which a call's id is unlike that of any other run, and the same when the run starts over.
   let callId = asked.toolCallId;
   for (let n = 1; callId === '' || at.takenIds.has(callId); n++) {
-    callId = `${asked.toolCallId || 'call'}.${at.takenIds.size + n}`;
+    callId = `${asked.toolCallId || at.runId}.${at.takenIds.size + n}`;
   }
   at.takenIds.add(callId);
   const isObject = typeof input === 'object' && input !== null;

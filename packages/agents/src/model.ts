@@ -17,6 +17,12 @@ export interface ModelSource {
   open(onBytes: () => void): ModelObject;
 }
 
+/** The model's id, as far as it is known now. */
+export function modelNameOf(model: ModelObject | string | undefined, env: Environment): string | undefined {
+  if (typeof model === 'object') return model.modelId;
+  return model ?? (env.CONTINUO_MODEL || undefined);
+}
+
 const OPENAI = 'https://api.openai.com/v1';
 
 /**
@@ -27,7 +33,7 @@ export function modelOf(model: ModelObject | string | undefined, env: Environmen
   const { OPENAI_BASE_URL: baseURL = OPENAI, OPENAI_API_KEY: apiKey } = env;
   const secrets = apiKey ? [apiKey] : [];
   if (typeof model === 'object') return { name: model.modelId, secrets, open: () => model };
-  const id = model ?? env.CONTINUO_MODEL;
+  const id = modelNameOf(model, env);
   if (!id) throw new ModelError('No model is configured: set CONTINUO_MODEL, or give the agent a model.');
   if (!/^https?:$/.test(URL.parse(baseURL)?.protocol ?? '')) {
     throw new ModelError('OPENAI_BASE_URL must be a URL such as http://127.0.0.1:11434/v1.');
@@ -39,6 +45,7 @@ export function modelOf(model: ModelObject | string | undefined, env: Environmen
       createOpenAICompatible({
         name: 'endpoint',
         baseURL,
+        includeUsage: true, // OpenAI counts tokens in a stream only where it is asked to
         ...(apiKey && { apiKey }),
         fetch: watchedFetch(onBytes, secrets),
       }).chatModel(id),

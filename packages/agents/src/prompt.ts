@@ -1,5 +1,5 @@
-import type { Content, HistoryMessage } from '@continuo/protocol';
-import type { AssistantModelMessage, JSONValue, ModelMessage, ToolModelMessage } from 'ai';
+import type { Content, HistoryMessage, SteerMessage } from '@continuo/protocol';
+import type { AssistantModelMessage, JSONValue, ModelMessage, ToolModelMessage, UserModelMessage } from 'ai';
 import type { Step } from './step.ts';
 import type { ToolOutcome } from './tool-calls.ts';
 
@@ -18,8 +18,15 @@ export function promptOf(history: readonly HistoryMessage[], input: Content): Mo
   ];
 }
 
+/** Messages to a running agent, as its model reads them. */
+export function steeringOf(steered: readonly SteerMessage[]): UserModelMessage[] {
+  return steered.map(({ content }) => ({ role: 'user', content: textOf(content) }));
+}
+
 /** What a step adds to the conversation for the next one. */
 export function messagesOf(step: Step, outcomes: readonly ToolOutcome[]): ModelMessage[] {
+  const heard = steeringOf(step.steered ?? []);
+  if (step.parts.every(({ type }) => type === 'reasoning')) return heard; // endpoints refuse a message without words
   const said: AssistantModelMessage = {
     role: 'assistant',
     content: step.parts.map((part) => {
@@ -43,5 +50,5 @@ export function messagesOf(step: Step, outcomes: readonly ToolOutcome[]): ModelM
           : { type: 'error-text', value: outcome.error },
     })),
   };
-  return [said, done];
+  return [...heard, said, done]; // the SDK leaves out a message without results
 }

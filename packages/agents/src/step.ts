@@ -1,3 +1,4 @@
+import type { SteerMessage } from '@continuo/protocol';
 import type { ProviderMetadata } from 'ai';
 
 /** A call that a model asked for. */
@@ -21,6 +22,15 @@ export type StepPart =
 /** All that a model said in one answer, in its order. Plain JSON: it is stored, and read when a run starts over. */
 export interface Step {
   readonly parts: readonly StepPart[];
+  /** What was sent to the run since the step before, and told to the model first. */
+  readonly steered?: readonly SteerMessage[];
+  /** What the answer took, where the endpoint says it. */
+  readonly usage?: Usage;
+}
+
+export interface Usage {
+  readonly inputTokens: number;
+  readonly outputTokens: number;
 }
 
 export function callsOf({ parts }: Step): readonly Call[] {

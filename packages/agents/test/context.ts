@@ -21,6 +21,8 @@ export interface RunWorld {
   readonly reports: unknown[];
   /** What the run has asked, with answers: a context that is made from then on has them. */
   readonly approvals: Approval[];
+  /** Answers the open question about this call. */
+  answer(callId: string, approved: boolean, note?: string): void;
   /** Sent to the run and not read: the next step that asks gets them. */
   readonly steers: SteerMessage[];
   /** The step with which the run read its last; `null`: it still reads. */
@@ -35,6 +37,8 @@ export interface RunWorld {
   /** As `start`, as the engine does it after a pause: in the same attempt. */
   resume(component: Component, input?: Content): Run;
 }
+
+type Asked = Extract<AgentOutput, { readonly type: 'approval.requested' }>;
 
 export interface Run {
   /** What it has yielded so far. */
@@ -115,6 +119,13 @@ export function createRunWorld(options: { readonly history?: readonly HistoryMes
     };
   }
 
+  function ask({ callId, name, args, by, expiresInMs = 86_400_000 }: Asked): void {
+    const now = clock.now();
+    const [approvalId, runId] = [`apr_${approvals.length + 1}`, by?.runId ?? 'run_1'];
+    const question = { approvalId, callId, name, runId, ...(args !== undefined && { args }) };
+    approvals.push({ ...question, requestedAt: now, expiresAt: now + expiresInMs, answer: null });
+  }
+
   function begin(component: Component, context: RunContext): Run {
     const events: AgentOutput[] = [];
     const outputs = component.run(context)[Symbol.asyncIterator]();
@@ -124,6 +135,7 @@ export function createRunWorld(options: { readonly history?: readonly HistoryMes
         const next = await outputs.next();
         if (next.done || abandoned) return;
         events.push(next.value);
+        if (next.value.type === 'approval.requested') ask(next.value);
       }
     };
     const done = read();
@@ -143,6 +155,12 @@ export function createRunWorld(options: { readonly history?: readonly HistoryMes
     sleeps,
     reports,
     approvals,
+    answer(callId, approved, note) {
+      const at = approvals.findIndex((each) => each.callId === callId && each.answer === null);
+      const asked = approvals[at];
+      if (!asked) throw new Error(`Nothing was asked about ${callId}`);
+      approvals[at] = { ...asked, answer: { approved, by: 'ann', ...(note !== undefined && { note }) } };
+    },
     steers,
     get closedAt() {
       return closedAt;

@@ -6,15 +6,17 @@ export type ModelOptions = MockLanguageModelV4['doStreamCalls'][number];
 /** One answer of a scripted model: its parts, or what the request fails with; a promise is waited for. */
 export type Answer = readonly (ModelPart | Error | Promise<void>)[] | Error;
 
-const USAGE = {
-  inputTokens: { total: 1, noCache: 1, cacheRead: 0, cacheWrite: 0 },
-  outputTokens: { total: 1, text: 1, reasoning: 0 },
-} as const;
-
+/** The end of an answer. Default: the endpoint does not say what it took. */
 export function finish(
   reason: 'stop' | 'tool-calls' | 'content-filter' | 'length' | 'error' = 'stop',
+  took: { readonly input?: number; readonly output?: number } = {},
 ): ModelPart {
-  return { type: 'finish', finishReason: { unified: reason, raw: reason }, usage: USAGE };
+  const cache = { noCache: undefined, cacheRead: undefined, cacheWrite: undefined };
+  const usage = {
+    inputTokens: { total: took.input, ...cache },
+    outputTokens: { total: took.output, text: undefined, reasoning: undefined },
+  };
+  return { type: 'finish', finishReason: { unified: reason, raw: reason }, usage };
 }
 
 /** A text in pieces. */

@@ -7,6 +7,7 @@ import { loadConfig } from './config/load.ts';
 import { DEFAULTS, type Flags, jwtSecretOf, resolveSettings, type Settings } from './config/settings.ts';
 import { examine } from './doctor/doctor.ts';
 import { UsageError } from './fail.ts';
+import { type AttachRunOptions, attachRun, cancelRun, type RunOptions, startRun } from './run/run.ts';
 import { serve } from './serve.ts';
 import { signToken, TOKEN_DEFAULTS, type TokenOptions } from './token.ts';
 
@@ -20,6 +21,11 @@ function port(text: string): number {
 
 function sequence(text: string): number {
   if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError('A sequence is a whole number, 0 or more.');
+  return Number(text);
+}
+
+function index(text: string): number {
+  if (!/^-?\d{1,15}$/.test(text)) throw new InvalidArgumentError('An index is a whole number, -1 or more.');
   return Number(text);
 }
 
@@ -74,6 +80,37 @@ function whereOf({ CONTINUO_URL, CONTINUO_TOKEN }: NodeJS.ProcessEnv): { url?: s
   };
 }
 
+function addRun(program: Command): void {
+  const json = ['--json', 'print the events, a line of JSON each'] as const;
+  const started = addClientOptions(
+    addCommand(program, 'run', 'run an agent, a team or a workflow, and watch it'),
+  )
+    .argument('<message>')
+    .option('--agent <id>', 'what to run: an agent')
+    .option('--team <id>', 'a team')
+    .option('--workflow <id>', 'or a workflow')
+    .option(...json)
+    .enablePositionalOptions()
+    .action(async (message: string, flags: RunOptions) => {
+      process.exitCode = await startRun(message, { ...whereOf(process.env), ...flags });
+    });
+  addClientOptions(addCommand(started, 'attach', 'watch a run that goes on already, or has ended'))
+    .argument('<run-id>')
+    .option('--after <index>', 'begin after this event (default: -1, with the first)', index)
+    .option(...json)
+    .action(async (runId: string, _flags: unknown, command: Command) => {
+      process.exitCode = await attachRun(runId, {
+        ...whereOf(process.env),
+        ...command.optsWithGlobals<AttachRunOptions>(),
+      });
+    });
+  addClientOptions(addCommand(started, 'cancel', 'end a run'))
+    .argument('<run-id>')
+    .action(async (runId: string, _flags: unknown, command: Command) => {
+      await cancelRun(runId, { ...whereOf(process.env), ...command.optsWithGlobals<RunOptions>() });
+    });
+}
+
 function createProgram(): Command {
   const program = new Command('continuo').description('A real-time gateway for AI agents').version(version);
   program.exitOverride().configureOutput({ writeErr() {} });
@@ -93,6 +130,8 @@ function createProgram(): Command {
     .action(async (flags: ChatOptions) => {
       await chat({ ...whereOf(process.env), ...flags });
     });
+
+  addRun(program);
 
   addClientOptions(addCommand(program, 'publish', 'publish a message on a channel'))
     .argument('<channel>')

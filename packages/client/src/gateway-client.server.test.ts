@@ -43,6 +43,7 @@ describe('against the server', () => {
       message_id: 'm1',
       tool_call: { id: 'c1', name: 'delete', args: { file: 'a' } },
       requested_at: expect.any(Number),
+      expires_at: expect.any(Number),
     });
     expect(client.turn).toBeNull();
 

@@ -138,7 +138,7 @@ export interface Component {
   /** What happens to a run whose server died: it ends `interrupted` (default) or starts over. */
   readonly onInterrupt?: 'end' | 'restart';
   /** The model behind it, for `RunStarted`. */
-  readonly model?: string;
+  readonly model?: string | undefined;
   /** Where they differ from the gateway's own. */
   readonly limits?: Partial<RunLimits>;
   /** Whether a running agent reads messages that are sent to it meanwhile: see `RunContext.steered`. Default false. */

@@ -45,6 +45,8 @@ export const Member = z.object({
   parentRunId: z.string().optional(),
   /** The step of the workflow within which it works. */
   step: z.string().optional(),
+  /** Whose step that is. Default: the run's own. */
+  workflowRunId: z.string().optional(),
 });
 export type Member = z.infer<typeof Member>;
 const by = { by: Member.optional() };
@@ -76,7 +78,7 @@ export const AgentOutput = z.discriminatedUnion('type', [
     ...call,
     /** The answer is for exactly these. */
     args: z.unknown().optional(),
-    /** How long it can be answered, in ms. Default 24 h. Unanswered, the run ends `rejected`. */
+    /** How long it can be answered, in ms. Default 24 h; at most six days, in a turn of a session 23 h. Unanswered, the run ends `rejected`. */
     expiresInMs: z.int().positive().optional(),
     ...by,
   }),
@@ -90,7 +92,7 @@ export const AgentOutput = z.discriminatedUnion('type', [
     ...by,
   }),
   /** A message to the running agent, which it read: see `RunContext.steered`. */
-  z.object({ type: z.literal('steered'), messageId: z.string(), content: Content, ...by }),
+  z.object({ type: z.literal('steered'), steerId: z.string(), content: Content, ...by }),
   z.object({ type: z.literal('memory.started'), ...by }),
   z.object({ type: z.literal('memory.completed'), ...by }),
   z.object({ type: z.literal('run.started'), model: z.string().optional(), by: Member }),
@@ -105,6 +107,8 @@ export interface Lineage {
   readonly parentRunId?: string;
   /** A member's: the step of the workflow within which it works. */
   readonly step?: string;
+  /** Whose step that is, where it is not the run's own. */
+  readonly workflowRunId?: string;
   /** The message this run answers. */
   readonly messageId: string;
   /** From 1; a higher attempt starts over what a lower one left unfinished. */

@@ -80,6 +80,8 @@ export const LeaveFrame = z.object({ type: z.literal('leave') });
 export const PingFrame = z.object({ type: z.literal('ping') });
 export const PongFrame = z.object({ type: z.literal('pong') });
 
+const ToolCall = z.object({ id: z.string(), name: z.string(), args: z.unknown().optional() });
+
 /** An entry of the session's log as this door shows it. `sequence` = the entry's offset = `data.cursor`. */
 export const GatewayEvent = z.object({
   type: z.enum([
@@ -97,7 +99,14 @@ export const GatewayEvent = z.object({
     'error',
     'status',
   ]),
-  data: z.looseObject({ cursor: z.int() }),
+  /** The rest depends on the type. */
+  data: z.looseObject({
+    cursor: z.int(),
+    approval_id: z.string().optional(),
+    tool_call: ToolCall.optional(),
+    /** Unix seconds. */
+    expires_at: z.number().optional(),
+  }),
   event_id: z.string(),
   /** Unix seconds, with a fraction. */
   timestamp: z.number(),
@@ -126,7 +135,7 @@ export type Presence = z.infer<typeof Presence>;
 export const PendingApproval = z.object({
   approval_id: z.string(),
   message_id: z.string(),
-  tool_call: z.object({ id: z.string(), name: z.string(), args: z.unknown().optional() }),
+  tool_call: ToolCall,
   /** Unix seconds. */
   requested_at: z.number(),
   /** Unix seconds. */

@@ -142,13 +142,23 @@ export {
   UnsubscribedFrame,
   UnsubscribeFrame,
 } from './push.ts';
+export { RunStreamEvent } from './run-events.ts';
 export {
+  RUN_ROUTES,
+  RUN_SCHEMAS,
+  type RunAnswer,
+  type RunRoute,
+  type RunSchemaName,
+} from './run-routes.ts';
+export {
+  ApprovalConflict,
   ApprovalJson,
   ApprovalRequest,
   ApprovalsQuery,
   CancelRequest,
   CatchUp,
   ComponentJson,
+  ConfigJson,
   ConfirmedTool,
   ContinueRequest,
   ErrorJson,
@@ -168,6 +178,7 @@ export {
   RunStatus,
   RunSummary,
   SessionJson,
+  SessionQuery,
   SteerAccepted,
   SteerRequest,
   Subscribed,

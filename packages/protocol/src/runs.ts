@@ -48,6 +48,8 @@ const SessionId = z.string().max(200).optional();
 /** A tool call as `RunPaused` showed it, with the answer. */
 export const ConfirmedTool = z.object({
   tool_call_id: z.string().max(200),
+  /** Which question is answered, where members have calls of the same id. */
+  approval_id: z.string().max(200).optional(),
   tool_name: z.string().max(200).optional(),
   /** Where present, exactly what was asked for: an answer is for these arguments and no others. */
   tool_args: z.unknown().optional(),
@@ -297,5 +299,43 @@ export const MemoryJson = z.object({
 });
 export type MemoryJson = z.infer<typeof MemoryJson>;
 
-export const ErrorJson = z.looseObject({ detail: z.string() });
+/** Asked of the lists of runs. */
+export const SessionQuery = z.object({ session_id: SessionId });
+export type SessionQuery = z.infer<typeof SessionQuery>;
+
+/** What a second answer to an approval is told: the first, which counts. */
+export const ApprovalConflict = z.object({
+  detail: z.string(),
+  approval_id: z.string(),
+  approved: z.boolean(),
+  resolved_by: z.string(),
+  note: z.string().optional(),
+  /** Nobody answered in time: it is the server's own answer. */
+  expired: z.literal(true).optional(),
+  /** From the table of errors. */
+  code: z.literal('conflict'),
+});
+export type ApprovalConflict = z.infer<typeof ApprovalConflict>;
+
+const NamedJson = z.object({ id: z.string(), name: z.string() });
+
+/** What runs on a gateway. */
+export const ConfigJson = z.object({
+  os_id: z.string(),
+  name: z.string(),
+  version: z.string(),
+  /** The store: `memory`, `sqlite`. */
+  databases: z.array(z.string()),
+  agents: z.array(NamedJson),
+  teams: z.array(NamedJson),
+  workflows: z.array(NamedJson),
+  doors: z.object({ gateway: z.boolean(), push: z.boolean(), runs: z.boolean() }),
+});
+export type ConfigJson = z.infer<typeof ConfigJson>;
+
+export const ErrorJson = z.looseObject({
+  detail: z.string(),
+  /** From the table of errors. */
+  code: z.string().optional(),
+});
 export type ErrorJson = z.infer<typeof ErrorJson>;

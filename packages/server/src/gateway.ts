@@ -3,7 +3,6 @@ import type { Server } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type Component, ERRORS, type ErrorCode, type Health, type RunLimits } from '@continuo/protocol';
 import { Hono } from 'hono';
-import { bodyLimit } from 'hono/body-limit';
 import {
   type AuthOptions,
   bearerOf,
@@ -24,8 +23,12 @@ import { createRuns } from './core/runs.ts';
 import { createSessions } from './core/sessions.ts';
 import { createSteering } from './core/steering.ts';
 import { createWorkers, type Workers } from './core/worker.ts';
+import { createApprovalRoutes } from './doors/approval-routes.ts';
+import { createBodyLimit } from './doors/body-limit.ts';
 import { createGatewayDoor } from './doors/gateway.ts';
+import { createMethodRefusals, createOpenApi } from './doors/openapi.ts';
 import { createPages } from './doors/pages.ts';
+import { createRunLists } from './doors/run-lists.ts';
 import { createRunsDoor } from './doors/runs.ts';
 import { createSocketDoor, type SocketDoor } from './doors/socket.ts';
 import type { Refusal } from './edge/admission.ts';
@@ -253,9 +256,10 @@ export function createGateway(options: GatewayOptions): Gateway {
     onError: tally.error,
   });
 
-  const problemOf = (code: ErrorCode, message: string): { error: { code: ErrorCode; message: string } } => {
+  /** As every door has it: the last is door 4's. */
+  const problemOf = (code: ErrorCode, message: string): object => {
     tally.error(code);
-    return { error: { code, message } };
+    return { error: { code, message }, detail: message };
   };
   /** Of our own server it is known where it is bound; of another it is told by the request. */
   function refuse(
@@ -267,6 +271,10 @@ export function createGateway(options: GatewayOptions): Gateway {
     if (!loopback && !tokenRequired) return OPEN_TO_ALL;
     return refuseOrigin(asked, { ...originPolicy, loopback });
   }
+  function prefixOf(env: unknown): string {
+    const incoming = incomingOf(env);
+    return (incoming && mounts.arrivalOf(incoming)?.prefix) ?? '';
+  }
   const app = new Hono();
   app.use(async (c, next) => {
     const asked = { host: c.req.header('host') ?? new URL(c.req.url).host, origin: c.req.header('origin') };
@@ -275,13 +283,10 @@ export function createGateway(options: GatewayOptions): Gateway {
     return next();
   });
   app.use(
-    bodyLimit({
-      maxSize: limits.maxPayloadBytes,
-      onError(c) {
-        c.header('connection', 'close'); // the rest of the body is not read
-        const detail = `A body has at most ${limits.maxPayloadBytes} bytes.`;
-        return c.json({ ...problemOf('too_large', detail), detail }, ERRORS.too_large.status);
-      },
+    createBodyLimit(limits.maxPayloadBytes, (c) => {
+      c.header('connection', 'close'); // the rest of the body is not read
+      const problem = `A body has at most ${limits.maxPayloadBytes} bytes.`;
+      return c.json(problemOf('too_large', problem), ERRORS.too_large.status);
     }),
   );
   app.notFound((c) =>
@@ -300,10 +305,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       tokenRequired,
       health,
       ready: () => !draining,
-      prefixOf(env) {
-        const incoming = incomingOf(env);
-        return (incoming && mounts.arrivalOf(incoming)?.prefix) ?? '';
-      },
+      prefixOf,
     }),
   );
   app.route(
@@ -317,11 +319,10 @@ export function createGateway(options: GatewayOptions): Gateway {
   app.use((c, next) => {
     if (!draining) return next();
     c.header('retry-after', String(DRAINING.retryAfterSeconds));
-    const problem = { ...problemOf('draining', DRAINING.message), detail: DRAINING.message };
-    return Promise.resolve(c.json(problem, ERRORS.draining.status));
+    return Promise.resolve(c.json(problemOf('draining', DRAINING.message), ERRORS.draining.status));
   });
   app.route('/', push.routes);
-  const runsDoor = createRunsDoor({
+  const door4 = {
     runs,
     logs,
     feeds,
@@ -336,9 +337,16 @@ export function createGateway(options: GatewayOptions): Gateway {
     clock,
     report,
     storeName: store.name,
+    version,
+    push: push.enabled,
     onError: tally.error,
-  });
+  };
+  const runsDoor = createRunsDoor(door4);
   app.route('/', runsDoor.routes);
+  app.route('/', createApprovalRoutes(door4));
+  app.route('/', createRunLists(door4));
+  app.route('/', createOpenApi({ version, prefixOf }));
+  app.route('/', createMethodRefusals());
 
   let edge: NodeEdge | null = null;
   const openEdge = (): NodeEdge =>

@@ -181,6 +181,34 @@ describe('a run whose server dies', () => {
   });
 });
 
+describe('a run whose server closes', () => {
+  it('R-22 goes on at another server at once where its agent is restartable, within the drain', async () => {
+    const { mortal, heir, puppet, heirs } = openPair('restart');
+    const streamed = await mortal.stream('/agents/puppet/runs', { message: 'hi', background: true });
+    const runId = nth(streamed.events, 0).run_id;
+    await only(puppet.runs).context.once('pay', async () => 'paid');
+    only(puppet.runs).say({ type: 'text.delta', text: 'half' });
+    await mortal.clock.settle();
+    await Promise.all([mortal.gateway.close(), mortal.clock.advance(10_000)]);
+    await heir.clock.advance(TWO_LEASES_MS / 2);
+    expect(await only(heirs.runs).context.once('pay', async () => 'paid twice')).toBe('paid');
+    only(heirs.runs).finish();
+    await heir.clock.settle();
+    const replayed = await heir.stream(`/agents/puppet/runs/${runId}/resume`, {});
+    expect(replayed.names).toEqual(['replay', 'RunStarted', 'RunContent', 'RunAttempt', 'RunCompleted']);
+  });
+
+  it('R-22 goes on at the same server when it is back', async () => {
+    const { component, runs } = createPuppet('puppet', { onInterrupt: 'restart' });
+    const server = openGateway({ agents: [component] });
+    await server.stream('/agents/puppet/runs', { message: 'hi', background: true });
+    await Promise.all([server.gateway.close(), server.clock.advance(10_000)]);
+    const back = openGateway({ beside: server, agents: [component] });
+    await back.clock.advance(TWO_LEASES_MS);
+    expect(runs.map(({ context }) => context.attempt)).toEqual([1, 2]);
+  });
+});
+
 describe('a consumer whose server dies', () => {
   const SUBSCRIBE = { type: 'channel.subscribe', channel: 'news' };
 

@@ -56,12 +56,13 @@ export const slowAgent: Component = {
 async function* clerk({ input, approvals }: RunContext): AsyncGenerator<AgentOutput> {
   const what = textOf(input);
   const asked = approvals.at(-1);
-  if (!asked) {
+  if (!asked?.answer) {
     yield { type: 'text.delta', text: `I can do that: ${what}. May I? ` };
+    if (asked) return; // its server died meanwhile: the question stands
     yield { type: 'approval.requested', callId: 'errand', name: 'run_errand', args: { what } };
     return;
   }
-  const { approved = false, note } = asked.answer ?? {};
+  const { approved, note } = asked.answer;
   yield { type: 'text.delta', text: approved ? `Done: ${what}.` : 'Then I leave it.' };
   if (note) yield { type: 'text.delta', text: ` You said: ${note}` };
 }

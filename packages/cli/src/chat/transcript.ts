@@ -40,7 +40,7 @@ export function createTranscript({ isShown, isOwn }: TranscriptOptions): Transcr
   let midLine = false;
 
   function write(text: string): string {
-    const safe = text.replace(UNSAFE, '');
+    const safe = harmless(text);
     if (safe !== '') midLine = !safe.endsWith('\n');
     return safe;
   }
@@ -51,7 +51,7 @@ export function createTranscript({ isShown, isOwn }: TranscriptOptions): Transcr
   }
   function line(text: string): string {
     const before = newLine();
-    return `${before}${text.replace(UNSAFE, '')}\n`;
+    return `${before}${harmless(text)}\n`;
   }
 
   function begin(messageId: string): Told {
@@ -152,9 +152,14 @@ export function callOf({ tool_call }: { readonly tool_call?: unknown }): string 
   return `${textOf(name)}${args === undefined ? '' : ` ${oneLine(args)}`}`;
 }
 
+/** A text that someone else chose, without what a terminal would obey. */
+export function harmless(text: string): string {
+  return text.replace(UNSAFE, '');
+}
+
 /** A text that someone else chose, in one line and without what a terminal would obey. */
 export function plain(text: string): string {
-  return text.replace(/\s+/g, ' ').replace(UNSAFE, '');
+  return harmless(text.replace(/\s+/g, ' '));
 }
 
 function recordOf(value: unknown): Readonly<Record<string, unknown>> {

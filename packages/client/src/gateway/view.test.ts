@@ -52,7 +52,7 @@ describe('the questions that wait', () => {
     expect(ids(fold(view, asked(6, 'apr_3')))).toEqual(['apr_2', 'apr_3']);
   });
 
-  it.each([[{ approval_id: 5 }], [{ tool_call: 'add' }], [{ message_id: null }]])(
+  it.each([[{ approval_id: undefined }], [{ tool_call: undefined }], [{ message_id: null }]])(
     'are none where the event says nothing that can be read: %j',
     (data) => {
       const odd = event('approval_requested', 1, { approval_id: 'a', tool_call: {}, ...data });

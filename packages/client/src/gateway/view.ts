@@ -1,11 +1,4 @@
-import type {
-  GatewayEvent,
-  Health,
-  JoinedFrame,
-  PendingApproval,
-  Policy,
-  SnapshotFrame,
-} from '@continuo/protocol';
+import type { GatewayEvent, Health, JoinedFrame, Policy, SnapshotFrame } from '@continuo/protocol';
 
 /** What a client knows of its session besides the events: as it was joined, and as later events changed it. */
 export interface SessionView extends Pick<JoinedFrame, 'presence' | 'pending' | 'turn'> {
@@ -22,8 +15,6 @@ export function viewSnapshot(view: SessionView, { state }: SnapshotFrame): Sessi
   return { ...view, pending, turn: state.state === 'idle' ? null : view.turn, head };
 }
 
-type Data = GatewayEvent['data'];
-
 export function viewEvent(view: SessionView, { type, data, timestamp, sequence }: GatewayEvent): SessionView {
   const { message_id, approval_id, kind } = data;
   const { turn, pending } = view;
@@ -31,9 +22,9 @@ export function viewEvent(view: SessionView, { type, data, timestamp, sequence }
   const ended = turn?.message_id === message_id ? null : turn;
   switch (type === 'status' ? kind : type) {
     case 'approval_requested': {
-      if (!isQuestion(data)) return view;
-      const { tool_call } = data;
-      const open = { approval_id: data.approval_id, message_id, tool_call, requested_at: timestamp };
+      const { tool_call, expires_at } = data;
+      if (!approval_id || !tool_call) return view;
+      const open = { approval_id, message_id, tool_call, requested_at: timestamp, expires_at };
       return { ...view, pending: [...pending, open] };
     }
     case 'approval_resolved':
@@ -48,10 +39,4 @@ export function viewEvent(view: SessionView, { type, data, timestamp, sequence }
     default:
       return view;
   }
-}
-
-type Question = Pick<PendingApproval, 'approval_id' | 'tool_call'>;
-
-function isQuestion(data: Data): data is Data & Question {
-  return typeof data.approval_id === 'string' && typeof data.tool_call === 'object';
 }

@@ -49,7 +49,7 @@ const ONE: { readonly [Type in AgentEventType]: Extract<AgentEvent, { type: Type
   'step.started': { type: 'step.started', ...RUN, step: 'sort', index: 0 },
   'step.completed': { type: 'step.completed', ...RUN, step: 'sort', index: 0, content: 'sorted' },
   usage: { type: 'usage', ...RUN, inputTokens: 5, outputTokens: 7 },
-  steered: { type: 'steered', ...RUN, messageId: 'm1', content: 'shorter' },
+  steered: { type: 'steered', ...RUN, steerId: 'm9', content: 'shorter' },
   'memory.started': { type: 'memory.started', ...RUN },
   'memory.completed': { type: 'memory.completed', ...RUN },
   'approval.requested': {
@@ -406,6 +406,14 @@ describe('door 4', () => {
       });
     },
   );
+
+  it.each([
+    [{}, 'run_1'],
+    [{ workflowRunId: 'run_1.flow' }, 'run_1.flow'],
+  ])('R-20 names the step a member works in, and whose step it is: %o', (whose, workflow_run_id) => {
+    const member = { ...ONE['text.delta'], runId: 'run_1.m', parentRunId: 'run_1', step: 'sort', ...whose };
+    expect(toRun(entryOf(member), 's1')).toMatchObject({ step_name: 'sort', workflow_run_id });
+  });
 
   it('R-1 names no parent where there is none', () => {
     for (const event of byAll) expect(toRun(entryOf(event), 's1')).not.toHaveProperty('parent_run_id');

@@ -151,7 +151,7 @@ function project(event: RunEvent, sessionId: string): Projected {
     case 'usage':
       return status('usage', { input_tokens: event.inputTokens, output_tokens: event.outputTokens });
     case 'steered':
-      return status('steered', { steer_id: event.messageId, content: event.content });
+      return status('steered', { steer_id: event.steerId, content: event.content });
     case 'memory.started':
       return status('memory_started');
     case 'memory.completed':

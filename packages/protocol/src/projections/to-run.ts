@@ -19,7 +19,10 @@ export function toRun(entry: Entry, sessionId: string): RunEventJson {
     event: (event.component.kind === 'team' ? 'Team' : '') + name,
     run_id: event.runId,
     ...(event.parentRunId && { parent_run_id: event.parentRunId }),
-    ...(event.step !== undefined && { workflow_run_id: entry.run, step_name: event.step }),
+    ...(event.step !== undefined && {
+      workflow_run_id: event.workflowRunId ?? entry.run,
+      step_name: event.step,
+    }),
     ...componentFields(event.component),
     ...data,
     ...base,
@@ -121,7 +124,7 @@ function project(event: RunEvent): Projected {
         { kind: 'usage', input_tokens: event.inputTokens, output_tokens: event.outputTokens },
       ];
     case 'steered':
-      return ['RunStatus', { kind: 'steered', message_id: event.messageId, content: event.content }];
+      return ['RunStatus', { kind: 'steered', message_id: event.steerId, content: event.content }];
     case 'run.continued':
       return ['RunContinued', {}];
     case 'run.attempt':
@@ -134,8 +137,14 @@ function project(event: RunEvent): Projected {
 }
 
 /** As a client echoes it to `/continue`, with `confirmed`. */
-function toolOf({ callId, name, args }: Question): Record<string, unknown> {
-  return { tool_call_id: callId, tool_name: name, tool_args: args, requires_confirmation: true };
+function toolOf({ approvalId, callId, name, args }: Question): Record<string, unknown> {
+  return {
+    tool_call_id: callId,
+    approval_id: approvalId,
+    tool_name: name,
+    tool_args: args,
+    requires_confirmation: true,
+  };
 }
 
 function requirementOf({ approvalId, callId, expiresAt }: Question): Record<string, unknown> {

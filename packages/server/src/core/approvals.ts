@@ -18,15 +18,21 @@ import type { Task, Workers } from './worker.ts';
 const KEEP_MS = 7 * 24 * 3_600_000;
 /** How long a question can be answered where its agent does not say, in ms. */
 const EXPIRES_MS = 24 * 3_600_000;
+/** No question outlives what it is asked in, in ms: a run, or a session that nobody looks at. */
+const MAX_EXPIRES_MS = { run: 6 * 24 * 3_600_000, turn: 23 * 3_600_000 };
 /** How often an answer is tried for while others answer the same. */
 const TRIES = 5;
 const LIST_PAGE = 200;
+/** Questions of an owner that a list looks through at most. */
+const LOOKED_THROUGH = 10_000;
 /** What a list shows at most. */
 const LISTED = 100;
 /** Who answers what nobody answered in time. */
 export const EXPIRY = 'expiry';
 
 export type Answer = NonNullable<Approval['answer']>;
+
+const EXPIRED: Answer = { approved: false, by: EXPIRY, expired: true };
 
 /** The record `approval/<owner>/<id>`: what was asked where, and the one answer that counts. */
 export interface ApprovalRecord extends Question {
@@ -98,7 +104,9 @@ export function createApprovals(options: {
   ): Promise<boolean> {
     const agentId = component.slice(component.indexOf(':') + 1);
     if (!may(asker, 'write', 'agents', agentId)) return false;
-    return answer !== null || (await logs.find(log, endIdOf(runId))) === null;
+    if (answer !== null) return true;
+    const [[head], end] = await Promise.all([logs.heads([log]), logs.find(log, endIdOf(runId))]);
+    return head !== null && end === null; // without its log there is no run to go on
   }
 
   async function find(
@@ -122,37 +130,49 @@ export function createApprovals(options: {
       const record = stored?.value as ApprovalRecord | undefined;
       if (!stored || !record || record.answer || clock.now() < record.expiresAt)
         return record?.answer ?? null;
-      const answer: Answer = { approved: false, by: EXPIRY, expired: true };
-      if ((await put(key, { ...record, answer }, stored.version)) !== null) return answer;
+      if ((await put(key, { ...record, answer: EXPIRED }, stored.version)) !== null) return EXPIRED;
     }
+  }
+
+  /** As it stands: its time may be over, and nobody has looked yet. */
+  function seenNow(record: ApprovalRecord): ApprovalRecord {
+    return record.answer === null && clock.now() >= record.expiresAt
+      ? { ...record, answer: EXPIRED }
+      : record;
   }
 
   return {
     async request(task, { callId, name, args, expiresInMs = EXPIRES_MS, by }) {
-      const { log, component, runId, sessionId, messageId, user } = task;
+      const { log, ownLog, component, runId, sessionId, messageId, user } = task;
       const asker = by?.runId ?? runId;
+      const now = clock.now();
+      const place = { log, component, runId, sessionId, messageId };
+      const keep = (asked: Question): Promise<number | null> =>
+        put(
+          keyOf.approval(user, asked.approvalId),
+          { ...asked, ...place, requestedAt: now, answer: null },
+          0,
+        );
       // Under an id that a run which starts over finds again: a question that no log tells of is nobody's to answer.
       const onceKey = keyOf.once(log, runId, `approval:${asker}:${callId}`);
       const before = (await records.get(onceKey))?.value as Question | undefined;
       const answered = task.state?.approvals.some(
         ({ approvalId, answer }) => approvalId === before?.approvalId && answer !== null,
       );
-      if (before && !answered) return before;
-      const now = clock.now();
+      if (before && !answered && JSON.stringify(before.args) === JSON.stringify(args)) {
+        await keep(before); // also where its server died between the two records
+        return before;
+      }
+      const within = Math.min(expiresInMs, MAX_EXPIRES_MS[ownLog ? 'run' : 'turn']);
       const question: Question = {
         approvalId: `apr_${random.id()}`,
         callId,
         name,
         ...(args !== undefined && { args }),
-        expiresAt: now + expiresInMs,
+        expiresAt: now + within,
       };
       await records.put(onceKey, question, { expiresAt: question.expiresAt + KEEP_MS });
-      const place = { log, component, runId, sessionId, messageId };
-      await put(
-        keyOf.approval(user, question.approvalId),
-        { ...question, ...place, requestedAt: now, answer: null },
-        0,
-      );
+      await keep(question);
       return question;
     },
 
@@ -183,13 +203,15 @@ export function createApprovals(options: {
     async list(asker, status) {
       const prefix = keyOf.approval(asker.user, '');
       const found: ApprovalRecord[] = [];
-      for (let after = prefix; ; ) {
+      let seen = 0;
+      for (let after = prefix; seen < LOOKED_THROUGH; ) {
         const page = await records.list(prefix, { after, limit: LIST_PAGE });
-        for (const { value } of page) {
-          const record = value as ApprovalRecord;
-          const isWanted = status === 'all' || statusOfApproval(record) === status;
-          if (isWanted && (await isOpenTo(asker, record))) found.push(record);
-        }
+        seen += page.length;
+        const wanted = page
+          .map(({ value }) => seenNow(value as ApprovalRecord))
+          .filter((record) => status === 'all' || statusOfApproval(record) === status);
+        const isOpen = await Promise.all(wanted.map((record) => isOpenTo(asker, record)));
+        found.push(...wanted.filter((_record, index) => isOpen[index]));
         const last = page.at(-1);
         if (!last || page.length < LIST_PAGE) break;
         after = last.key;
@@ -197,7 +219,7 @@ export function createApprovals(options: {
       return found.sort((a, b) => b.requestedAt - a.requestedAt).slice(0, LISTED);
     },
 
-    get: async (asker, approvalId) => (await find(asker, approvalId)).record,
+    get: async (asker, approvalId) => seenNow((await find(asker, approvalId)).record),
 
     async tell({ log, runId, messageId, user, state }, { kind, id, name }, fence) {
       let told = false;

@@ -226,8 +226,10 @@ export function createDriver(deps: {
       } else if (goesOn) {
         const { model } = component;
         if (state === null) await writer.write({ type: 'run.started', ...(model && { model }) });
-        else if (continues) await writer.write({ type: 'run.continued' });
-        else await writer.write({ type: 'run.attempt', reason: TAKEN_OVER });
+        else if (continues) {
+          await writer.write({ type: 'run.continued' });
+          await writer.settled(); // or a server that died now would have finished steps that nobody is shown
+        } else await writer.write({ type: 'run.attempt', reason: TAKEN_OVER });
         const late = new AbortController();
         const stopTimer = clock.schedule(Math.min(since + limits.timeMs, MAX_TIME), () => late.abort());
         const signal = AbortSignal.any([drive.signal, late.signal]);

@@ -50,6 +50,8 @@ export interface RunWriterOptions {
 export interface RunWriter {
   /** Resolves when there is room for more; rejects when the event, or one before it, cannot be stored. */
   write(event: WritableEvent): Promise<void>;
+  /** Resolves when all that was written is stored. */
+  settled(): Promise<void>;
   /** The run waits for answers. Resolves when that is stored. */
   pause(questions: readonly Question[]): Promise<void>;
   /** The terminal entry, with the whole text. Resolves when it is stored. */
@@ -202,6 +204,8 @@ export function createRunWriter(options: RunWriterOptions): RunWriter {
       await settle();
       await new Promise<void>((resolve) => clock.soon(resolve)); // an agent that never waits must not stop the rest
     },
+
+    settled: settle,
 
     async pause(questions) {
       await settle();

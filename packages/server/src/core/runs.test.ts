@@ -1,25 +1,14 @@
 import type { Component, Lineage } from '@continuo/protocol';
-import { createFakeClock, createSeededRandom, type FakeClock } from '@continuo/testing';
 import { describe, expect, it } from 'vitest';
 import { echo, pair } from '../../test/agents.ts';
 import { only } from '../../test/pick.ts';
-import type { Store } from '../ports.ts';
-import { createMemoryStore } from '../stores/memory.ts';
-import { createJournal, type Journal } from './log.ts';
+import { createRunWorld, type RunWorld } from '../../test/runs.ts';
 import { createRunWriter } from './run-writer.ts';
-import { createRuns, type Run, type Runs } from './runs.ts';
-import { createSessions, type Sessions } from './sessions.ts';
-import type { Workers } from './worker.ts';
+import type { Run } from './runs.ts';
 
 const DAY_MS = 24 * 3_600_000;
 
-interface World {
-  readonly clock: FakeClock;
-  readonly store: Store;
-  readonly runs: Runs;
-  readonly sessions: Sessions;
-  /** What was announced: log and component. */
-  readonly announced: readonly string[];
+interface World extends RunWorld {
   create(sessionId?: string, component?: Component): Promise<Run>;
   /** Drives a run to its end, with this text. */
   drive(run: Run, text: string): Promise<void>;
@@ -27,31 +16,10 @@ interface World {
 }
 
 function createWorld(): World {
-  const clock = createFakeClock();
-  const store = createMemoryStore({ clock, random: createSeededRandom(1) });
-  const random = createSeededRandom(2);
-  const announced: string[] = [];
-  const workers: Workers = {
-    announce(log, component, add) {
-      announced.push(`${log} ${component}`);
-      return add();
-    },
-    async cancel() {},
-    active: 0,
-    isActive: () => false,
-    async close() {},
-  };
-  const retentionOf = (): { maxEntries: number; maxBytes: number } => ({ maxEntries: 1e6, maxBytes: 1e9 });
-  const journal: Journal = createJournal({ ...store, clock, report: () => {}, retentionOf });
-  const deps = { ...store, journal, workers: () => workers, clock, random };
-  const sessions = createSessions({ ...deps, inbox: 32 });
-  const runs = createRuns({ ...deps, sessions, digest: (text) => text });
+  const world = createRunWorld();
+  const { clock, runs, sessions, journal } = world;
   return {
-    clock,
-    store,
-    runs,
-    sessions,
-    announced,
+    ...world,
     create: async (sessionId, component = echo) =>
       (await runs.create({ owner: 'me', component, input: 'hello', sessionId })).run,
     async drive({ log, runId, messageId }, text) {

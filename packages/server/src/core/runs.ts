@@ -76,7 +76,12 @@ export interface Runs {
   /** The owner's runs, newest first, at most 100. */
   list(
     owner: string,
-    which: { readonly component?: Component; readonly sessionId?: string | undefined },
+    which: {
+      readonly component?: Component | undefined;
+      readonly sessionId?: string | undefined;
+      /** Whether runs of such a component, `team:story-team`, are wanted. Default: all. */
+      isWanted?(component: string): boolean;
+    },
   ): Promise<readonly { readonly run: Run; readonly standing: RunStanding }[]>;
   standing(run: Run, head: Head): Promise<RunStanding>;
   /** All that its log says now. */
@@ -170,13 +175,21 @@ export function createRuns(options: {
     };
   }
 
+  async function keep({ log, ...record }: Run): Promise<void> {
+    const until = clock.now() + KEEP_MS;
+    await Promise.all([
+      records.put(keyOf.run(record.owner, record.runId), record, { expiresAt: until }),
+      logs.keep(log, until),
+    ]);
+  }
+
   /** The run's end is told to its session, under an id that stores it once. */
   async function settled(log: string): Promise<void> {
     const name = parseLog(log);
     const run = name.kind === 'run' ? await load(name.owner, name.id) : null;
     if (!run) return;
     const [head] = await logs.heads([log]);
-    if (!head?.ended) return;
+    if (!head?.ended) return keep(run); // it waits for a person: its time begins anew
     const last = await logs.read(
       log,
       { epoch: head.epoch, offset: head.offset - 1 },
@@ -187,7 +200,7 @@ export function createRuns(options: {
     const { data, source } = end;
     const copy = { id: `copy:${run.runId}:end`, type: end.type, data: { ...(data as object), copy: true } };
     await journal.append(logOf.session(run.owner, run.sessionId), [{ ...copy, ...(source && { source }) }]);
-    await logs.keep(log, clock.now() + KEEP_MS);
+    await keep(run);
   }
 
   /** The ids of a new run, or those of the one that the key has started. */
@@ -253,7 +266,7 @@ export function createRuns(options: {
       return component === null || run?.component === `${component.kind}:${component.id}` ? run : null;
     },
 
-    async list(owner, { component, sessionId }) {
+    async list(owner, { component, sessionId, isWanted = () => true }) {
       const name = component && `${component.kind}:${component.id}`;
       const prefix = keyOf.run(owner, '');
       const found: Run[] = [];
@@ -264,6 +277,7 @@ export function createRuns(options: {
         for (const { value } of page) {
           const record = value as RunRecord;
           if (name !== undefined && record.component !== name) continue;
+          if (!isWanted(record.component)) continue;
           if (sessionId !== undefined && record.sessionId !== sessionId) continue;
           found.push({ ...record, log: logOf.run(owner, record.runId) });
         }

@@ -199,6 +199,47 @@ describe('opening a session', () => {
   });
 });
 
+describe('the sessions of an owner', () => {
+  const all = (): boolean => true;
+
+  it('R-23 are found by their id, and by nobody else', async () => {
+    const { open, sessions, another } = createWorld();
+    const { session } = await open('a/b', { create: true });
+    expect(await another().sessions.find('me', 'a/b')).toMatchObject({
+      sessionId: 'a/b',
+      createdAt: session.createdAt,
+    });
+    for (const [owner, id] of [
+      ['you', 'a/b'],
+      ['me', 'a'],
+      ['me', ''],
+      ['me', '\ud800'],
+      ['me/a', 'b'],
+    ] as const)
+      expect(await sessions.find(owner, id)).toBeNull();
+  });
+
+  it('R-23 are listed newest first, at most 100 of those that are wanted', async () => {
+    const { clock, open, sessions } = createWorld();
+    for (const number of range(1, 620)) {
+      const component = number <= 110 ? 'agent:echo' : 'team:pair';
+      await open(`s${number}`, { create: true, component });
+      await clock.advance(1);
+    }
+    await open('theirs', { owner: 'you', create: true });
+    const ids = async (owner: string, isWanted: (component: string) => boolean): Promise<string[]> =>
+      (await sessions.list(owner, isWanted)).map(({ sessionId }) => sessionId);
+    const down = (from: number, to: number): string[] =>
+      range(to, from)
+        .reverse()
+        .map((number) => `s${number}`);
+    expect(await ids('me', all)).toEqual(down(620, 521));
+    expect(await ids('me', (component) => component === 'agent:echo')).toEqual(down(110, 11));
+    expect(await ids('you', all)).toEqual(['theirs']);
+    expect(await ids('m', all)).toEqual([]);
+  });
+});
+
 describe('submitting a message', () => {
   it('G-8 stores it once, however often it is sent, on whatever server', async () => {
     const { open, sessions, another } = createWorld();

@@ -19,6 +19,10 @@ const MAX_PAUSED = 100;
 const CACHE_BYTES = 64 * 1024 * 1024;
 const CACHE_MS = 60_000;
 const SWEEP_MS = 15_000;
+/** Sessions of an owner that a list looks through at most, and what it shows. */
+const LOOKED_THROUGH = 10_000;
+const LISTED = 100;
+const LIST_PAGE = 500;
 
 export interface SessionRecord {
   readonly sessionId: string;
@@ -62,6 +66,10 @@ export interface Sessions {
     readonly sessionId?: string | undefined;
     readonly create?: boolean;
   }): Promise<OpenSession>;
+  /** The owner's session of that id, whatever it is with. */
+  find(owner: string, sessionId: string): Promise<SessionRecord | null>;
+  /** The owner's sessions with components that are wanted (`agent:echo`), newest first, at most 100. */
+  list(owner: string, isWanted: (component: string) => boolean): Promise<readonly SessionRecord[]>;
   /** Stores a message: exactly one turn will answer it, however often it is submitted with one id. */
   submit(session: Session, message: NewMessage): Promise<{ readonly messageId: string }>;
   /** Ends the turn under way, or else the next one, also when it is paused. The message it answers; `null`: there is none. */
@@ -232,6 +240,14 @@ export function createSessions(options: SessionsOptions): Sessions {
     return { next, paused: waiting.filter((task) => task !== null && task !== 'lost') };
   }
 
+  /** A turn that waits for a person keeps its session. */
+  async function settled(log: string): Promise<void> {
+    if ((await fold(log)).state.paused.length === 0) return;
+    const name = parseLog(log);
+    const stored = 'owner' in name ? await records.get(keyOf.session(name.owner, name.id)) : null;
+    if (stored) await store({ ...(stored.value as SessionRecord), log });
+  }
+
   /** `lost`: the log was lost in this moment, and another one is there now. `null`: the session's time is over. */
   async function taskOf(
     log: string,
@@ -276,6 +292,31 @@ export function createSessions(options: SessionsOptions): Sessions {
   }
   let stopTouch = clock.schedule(clock.now() + TOUCH_MS, touch);
 
+  async function find(owner: string, sessionId: string): Promise<SessionRecord | null> {
+    const stored = sessionId.isWellFormed() ? await records.get(keyOf.session(owner, sessionId)) : null;
+    return (stored?.value as SessionRecord | undefined) ?? null;
+  }
+
+  async function list(
+    owner: string,
+    isWanted: (component: string) => boolean,
+  ): Promise<readonly SessionRecord[]> {
+    const prefix = keyOf.session(owner, '');
+    const found: SessionRecord[] = [];
+    let seen = 0;
+    for (let after = prefix; seen < LOOKED_THROUGH; ) {
+      const page = await records.list(prefix, { after, limit: LIST_PAGE });
+      seen += page.length;
+      found.push(
+        ...page.map(({ value }) => value as SessionRecord).filter(({ component }) => isWanted(component)),
+      );
+      const last = page.at(-1);
+      if (!last || page.length < LIST_PAGE) break;
+      after = last.key;
+    }
+    return found.sort((a, b) => b.createdAt - a.createdAt).slice(0, LISTED);
+  }
+
   /** The newest submit of each session: one after the other, or several would find the same room. */
   const submitting = new Map<string, Promise<unknown>>();
   async function inTurn<T>(log: string, work: () => Promise<T>): Promise<T> {
@@ -290,11 +331,7 @@ export function createSessions(options: SessionsOptions): Sessions {
 
   return {
     async open({ owner, component, sessionId, create = false }) {
-      const known =
-        sessionId === undefined || !sessionId.isWellFormed()
-          ? null
-          : await records.get(keyOf.session(owner, sessionId));
-      const record = known?.value as SessionRecord | undefined;
+      const record = sessionId === undefined ? null : await find(owner, sessionId);
       const resumed = record?.component === component;
       if (record && !resumed && create) {
         throw new WireError('not_found', `There is no session "${sessionId}" of this agent.`);
@@ -312,6 +349,9 @@ export function createSessions(options: SessionsOptions): Sessions {
       await store(session);
       return { session, resumed, head };
     },
+
+    find,
+    list,
 
     submit: (session, { content, messageId = `msg_${random.id()}`, metadata, source }) =>
       inTurn(session.log, async () => {
@@ -357,7 +397,7 @@ export function createSessions(options: SessionsOptions): Sessions {
       return viewers.size;
     },
 
-    turns: { due: dueTurns, async settled() {} },
+    turns: { due: dueTurns, settled },
     retention: { maxEntries: 100_000, maxBytes: 64 * 1024 * 1024, ...options.limits, beforeTrim },
     close() {
       stopTouch();

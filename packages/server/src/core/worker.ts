@@ -302,7 +302,7 @@ export function createWorkers(options: WorkersOptions): Workers {
     const [first] = open.sort((a, b) => a.at - b.at);
     if (!first) return;
     const { at, component } = first;
-    await records.put(keyOf.later(at, log), { component }, { expiresAt: at + KEEP_MS });
+    await records.put(keyOf.later(at, log), { component }); // whoever looks first takes it away, however late
   }
 
   /** Lists what is to be looked at by now. */

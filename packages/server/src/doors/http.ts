@@ -26,7 +26,9 @@ export async function readBody(c: Context): Promise<unknown> {
       throw new WireError('bad_request', 'The body is not the form that its content-type says.', { cause });
     }
   }
-  const text = await c.req.text();
+  const text = await c.req.text().catch((cause: unknown) => {
+    throw new WireError('bad_request', 'The body breaks off before its end.', { cause }); // who sent it has gone
+  });
   if (text === '') return {};
   return parseJson(text, 'bad_request', 'The body must be JSON, or a form with the content-type of one.');
 }

@@ -1,4 +1,4 @@
-import { type Component, type ErrorCode, WireError } from '@continuo/protocol';
+import { type Component, type ErrorCode, SessionQuery, WireError } from '@continuo/protocol';
 import { type Context, Hono } from 'hono';
 import type { Authenticate } from '../auth/authenticate.ts';
 import { demand } from '../core/access.ts';
@@ -10,7 +10,7 @@ import type { Sessions } from '../core/sessions.ts';
 import type { Steering } from '../core/steering.ts';
 import type { Workers } from '../core/worker.ts';
 import type { Clock, Logs, OpenStream, Report } from '../ports.ts';
-import { credentialOf, statusOf } from './http.ts';
+import { credentialOf, parseBody, statusOf } from './http.ts';
 import { createAnswerRun } from './run-answer.ts';
 import { findRun, type RunAsked } from './run-asked.ts';
 import { createClosing } from './run-closing.ts';
@@ -72,7 +72,8 @@ export function createRunsDoor(options: RunsDoorOptions): RunsDoor {
   const routes = new Hono();
 
   async function show(asked: RunAsked): Promise<Response> {
-    const run = await findRun(runs, asked, asked.c.req.query('session_id'));
+    const { session_id } = parseBody(SessionQuery, asked.c.req.query(), 'invalid');
+    const run = await findRun(runs, asked, session_id);
     return asked.c.json(outputOf(await runs.report(run), run, asked.component));
   }
 
