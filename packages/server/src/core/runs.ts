@@ -20,8 +20,8 @@ export const REPORT: { readonly entries: number; readonly bytes: number } = {
 const LOOKED_THROUGH = 10_000;
 const LISTED = 100;
 const LIST_PAGE = 500;
-/** Entries that are read at once to find how a paused run stands. */
-const LAST = { entries: 64, bytes: 256 * 1024 };
+/** How a run stands is read from its end, one entry after another: questions are few, and may be large. */
+const ONE = { entries: 1, bytes: 1 };
 
 /** A run that was asked for by itself (door 4) and has a log of its own. */
 export interface RunRecord {
@@ -135,14 +135,12 @@ export function createRuns(options: {
   /** By its last entry; of a paused run, by the last that is not the answer to a question. */
   async function standing({ log }: Run, head: Head | null): Promise<RunStanding> {
     if (!head || head.offset === 0) return 'pending';
-    // Mostly the last one says it: many who come back at once must not read more than that.
-    for (let end = head.offset, entries = 1; end >= head.oldest; end -= entries, entries = LAST.entries) {
-      const from = Math.max(end - entries, head.oldest - 1);
-      const page = await logs.read(log, { epoch: head.epoch, offset: from }, { ...LAST, entries });
+    for (let at = head.offset; at >= head.oldest; at--) {
+      const page = await logs.read(log, { epoch: head.epoch, offset: at - 1 }, ONE);
       if (page.kind === 'reset') break; // trimmed meanwhile: what is left is of a run under way
-      const last = page.entries.findLast(({ offset, type }) => offset <= end && type !== 'approval.resolved');
+      const [last] = page.entries;
       if (last?.type === 'run.ended' && head.ended) return (last.data as { status: EndStatus }).status;
-      if (last) return last.type === 'run.paused' ? 'paused' : 'running';
+      if (last && last.type !== 'approval.resolved') return last.type === 'run.paused' ? 'paused' : 'running';
     }
     return 'running';
   }

@@ -183,6 +183,24 @@ describe('continuing a run', () => {
     expect(answers.map(({ approved }) => approved)).toEqual([true, false]);
   });
 
+  it('R-7, R-16 is known to wait however large its questions are, and with answers to some', async () => {
+    const { world, run, resume, approve, elsewhere } = await beginRun();
+    for (const number of range(1, 12)) {
+      const args = { text: 'x'.repeat(30_000) };
+      run.say({ type: 'approval.requested', callId: `c${number}`, name: 'do', args });
+    }
+    run.finish();
+    await world.clock.settle();
+    const status = async (): Promise<unknown> => {
+      const { meta, ended } = await resume({ last_event_index: 99 }, elsewhere());
+      return [meta, ended];
+    };
+    expect(await status()).toMatchObject([[{ event: 'replay', status: 'PAUSED' }], true]);
+    await approve('c1', 'c2');
+    await world.clock.settle();
+    expect(await status()).toMatchObject([[{ event: 'replay', status: 'PAUSED' }], true]);
+  });
+
   it.each([
     ['no list', { tools: 'yes' }, 422, 'tools'],
     ['a tool without an answer', { tools: [{ tool_call_id: 'c1' }] }, 422, 'confirmed'],

@@ -51,6 +51,34 @@ describe('the key of a start', () => {
     }
   });
 
+  it('R-11 starts one run where it comes many times at once, to two servers', async () => {
+    const puppet = createPuppet('puppet');
+    const one = openGateway({ agents: [puppet.component] });
+    const other = openGateway({ beside: one, agents: [puppet.component] });
+    const asked = [one, other, one, other].map((world) =>
+      world.ask('POST', '/agents/puppet/runs', { body: { message: 'hi', ...BACKGROUND }, headers: KEY }),
+    );
+    const answers = await Promise.all(asked.map((each) => each.answer()));
+    const ids = new Set(answers.map(({ body }) => RunAccepted.parse(body).run_id));
+    await one.clock.advance(10_000);
+    expect([ids.size, puppet.runs.length]).toEqual([1, 1]);
+    expect(await one.store.records.list('run/', { limit: 10 })).toHaveLength(1);
+  });
+
+  it('R-11, R-5 of two that start it at once, one may not leave', async () => {
+    const puppet = createPuppet('puppet');
+    const { ask, clock } = openGateway({ agents: [puppet.component] });
+    const body = { message: 'hi' };
+    const asked = [1, 2].map(() => ask('POST', '/agents/puppet/runs', { body, headers: KEY }));
+    const [first, second] = await Promise.all(asked.map((each) => each.stream()));
+    second?.hangUp();
+    await clock.advance(5_000);
+    expect(only(puppet.runs).stopped).toBe(false);
+    first?.hangUp();
+    await clock.advance(5_000);
+    expect(only(puppet.runs).stopped).toBe(true);
+  });
+
   it('R-11, L-10 is its owner’s and its component’s alone', async () => {
     const { post } = openGateway({ tokens: TWO_PEOPLE });
     const ids = new Set<string>();

@@ -64,7 +64,7 @@ describe('the stream of a run', () => {
     ['the record', 'get'],
     ['the head', 'heads'],
     ['the entries', 'read'],
-  ])('R-2 of a resume is not waited for: it comes before %s', async (_what, name) => {
+  ])('R-27, R-2 the first comment of a resume comes before %s', async (_what, name) => {
     const { world, path } = await beginRun();
     const elsewhere = openGateway({
       beside: world,
