@@ -18,10 +18,10 @@ export interface RunViewerOptions {
   readonly path: string;
   readonly message: string;
   /**
-   * A streamed answer, cut somewhere or not: `onText` gets what arrives; resolves when it ended, rejects when it was
-   * cut or there was no answer.
+   * A streamed answer, cut somewhere or not: `onText` gets what arrives; resolves when it ended, with whether its server
+   * is about to close; rejects when it was cut or there was no answer.
    */
-  stream(path: string, body: object, onText: (text: string) => void): Promise<void>;
+  stream(path: string, body: object, onText: (text: string) => void): Promise<boolean>;
   violated(error: unknown): void;
 }
 
@@ -60,12 +60,12 @@ export function createRunViewer(options: RunViewerOptions): RunViewer {
       const body = first ? { message, stream: true, background: true } : { last_event_index: last };
       if (!first) counters['runs resumed']++;
       try {
-        await stream(first ? path : `${path}/${runId}/resume`, body, onText);
-        must(ended, 'R-1: the stream ended before the run');
+        const isClosing = await stream(first ? path : `${path}/${runId}/resume`, body, onText);
+        must(ended || isClosing, 'R-1: the stream ended before the run');
       } catch (error) {
         if ((error as Error).name === 'Violation') return options.violated(error);
-        if (runId === null) gaveUp = true; // it was never told which run it is
       }
+      if (runId === null) gaveUp = true; // it was never told which run it is
       await new Promise<void>((resolve) => void clock.schedule(clock.now() + random.int(20, 800), resolve));
     }
   }

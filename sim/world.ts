@@ -123,8 +123,8 @@ export async function runWorld(seed: number): Promise<Outcome> {
     });
   }
 
-  /** A request to some server. Its answer may be lost on the way, whole or in the middle. */
-  async function stream(path: string, body: object, onText: (text: string) => void): Promise<void> {
+  /** A request to some server. Its answer may be lost on the way, whole or in the middle. True: its server is closing. */
+  async function stream(path: string, body: object, onText: (text: string) => void): Promise<boolean> {
     const server = alive();
     if (!server) throw new Error('nobody listens');
     const abort = new AbortController();
@@ -154,7 +154,7 @@ export async function runWorld(seed: number): Promise<Outcome> {
     const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
     for (;;) {
       const part = await Promise.race([cut, reader?.read() ?? { done: true, value: undefined }]);
-      if (part.done) return;
+      if (part.done) return server.draining;
       onText(part.value ?? '');
     }
   }
