@@ -121,6 +121,8 @@ export type EngineEvent =
   | { readonly type: 'run.started'; readonly model?: string }
   | { readonly type: 'run.paused'; readonly questions: readonly Question[] }
   | { readonly type: 'run.continued' }
+  /** Its server closes: another one, or the same when it is back, goes on with it. */
+  | { readonly type: 'run.handed_over' }
   | { readonly type: 'run.attempt'; readonly reason: string }
   | {
       readonly type: 'run.ended';
@@ -132,7 +134,7 @@ export type EngineEvent =
       /** The trace, in a session, of the end of a run that has its own log. */
       readonly copy?: true;
     }
-  | ({ readonly type: 'approval.requested' } & Question)
+  | ({ readonly type: 'approval.requested'; readonly copy?: true } & Question)
   | {
       readonly type: 'approval.resolved';
       readonly approvalId: string;
@@ -141,6 +143,8 @@ export type EngineEvent =
       /** Who answered: a client, or a person; the server's own `expiry` where nobody did in time. */
       readonly resolvedBy: string;
       readonly expired?: true;
+      /** The trace, in a session, of a question of a run that has its own log. */
+      readonly copy?: true;
     };
 
 /** What a person is asked. */

@@ -31,6 +31,7 @@ function examples(kind: ComponentRef['kind'], more: Partial<Lineage>): readonly 
     ],
     'run.paused': [{ type: 'run.paused', ...run, questions: [question, { ...question, args: undefined }] }],
     'run.continued': [{ type: 'run.continued', ...run }],
+    'run.handed_over': [{ type: 'run.handed_over', ...run }],
     'run.attempt': [{ type: 'run.attempt', ...run, attempt: 2, reason: 'The server died.' }],
     'run.ended': [
       ...ENDS.map((status) => ({ ...ended, status })),

@@ -249,7 +249,9 @@ export const RunSummary = z.object({
   kind: z.enum(['agent', 'team', 'workflow']),
   ...whose,
   status: RunStatus,
+  /** Of a long one the beginning, as text. */
   message: Content,
+  message_truncated: z.boolean().optional(),
   /** Unix seconds. */
   created_at: z.int(),
 });

@@ -30,7 +30,7 @@ export interface DriveWorld {
 }
 
 export interface Driven {
-  readonly done: Promise<void>;
+  readonly done: Promise<'ended' | 'paused' | 'left'>;
   stop(cause: AbortCause): void;
 }
 
@@ -95,6 +95,7 @@ export function createDriveWorld(): DriveWorld {
         signal: controller.signal,
         cause: () => cause,
         isHeld: () => world.isHeld,
+        serial: 0,
         cancelReason: async () => 'somebody asked',
       };
       return {
@@ -130,6 +131,8 @@ export const RUNNING: RunState = {
   runId: 'run_1',
   status: 'running',
   attempt: 1,
+  crashes: 0,
+  isHandedOver: false,
   startedAt: 0,
   activeSince: 0,
   messageId: 'm1',

@@ -61,6 +61,7 @@ export function toChat(entry: Entry, agentId: string): readonly ChatFrame[] {
     }
     case 'run.attempt':
     case 'run.paused':
+    case 'run.handed_over':
     case 'run.continued':
     case 'text.completed':
     case 'reasoning.started':

@@ -113,6 +113,7 @@ function project(event: RunEvent, sessionId: string): Projected {
           tool_call: { id: event.callId, name: event.name, args: event.args },
           expires_at: event.expiresAt / 1000,
           ...whose,
+          ...(event.copy && { copy: true }),
         },
       ];
     case 'approval.resolved':
@@ -125,6 +126,7 @@ function project(event: RunEvent, sessionId: string): Projected {
           ...(event.note && { note: event.note }),
           ...(event.expired && { expired: true }),
           ...whose,
+          ...(event.copy && { copy: true }),
         },
       ];
     case 'run.started':
@@ -134,6 +136,8 @@ function project(event: RunEvent, sessionId: string): Projected {
       );
     case 'run.paused':
       return status('run_paused', { approvals: event.questions.map(({ approvalId }) => approvalId) });
+    case 'run.handed_over':
+      return status('handed_over');
     case 'run.continued':
       return status('run_continued');
     case 'reasoning.started':

@@ -125,6 +125,8 @@ function project(event: RunEvent): Projected {
       ];
     case 'steered':
       return ['RunStatus', { kind: 'steered', message_id: event.steerId, content: event.content }];
+    case 'run.handed_over':
+      return ['RunStatus', { kind: 'handed_over' }];
     case 'run.continued':
       return ['RunContinued', {}];
     case 'run.attempt':

@@ -208,6 +208,21 @@ describe('a server that may have lost a run', () => {
   });
 });
 
+describe('a step that is finished', () => {
+  it('R-22 is kept for as long as its run comes back to it, however old it is', async () => {
+    const DAY_MS = 24 * 3_600_000;
+    const world = createDriveWorld();
+    let paid = 0;
+    for (const _week of range(1, 6)) {
+      const { run, stop, done } = await begin(world, { limits: { timeMs: Number.POSITIVE_INFINITY } });
+      expect(await run.context.once('pay', async () => ++paid)).toBe(1);
+      stop('lost');
+      await done;
+      await world.clock.advance(6 * DAY_MS);
+    }
+  });
+});
+
 describe('a server that closes', () => {
   it('R-22 leaves a restartable run to another, without an end', async () => {
     const world = createDriveWorld();
@@ -217,7 +232,8 @@ describe('a server that closes', () => {
     stop('drained');
     await done;
     expect(await world.end()).toBeNull();
-    expect((await world.entries()).map(({ type }) => type)).toEqual(['run.started', 'text.delta']);
+    const types = (await world.entries()).map(({ type }) => type);
+    expect(types).toEqual(['run.started', 'text.delta', 'run.handed_over']);
   });
 
   it('R-22 ends any other', async () => {
@@ -228,14 +244,18 @@ describe('a server that closes', () => {
     expect(await world.end()).toMatchObject({ status: 'interrupted' });
   });
 
-  it('R-22 ends a run that has started over too often', async () => {
+  it.each([
+    ['died', { crashes: 4 }, 0],
+    ['died, the last time in good order', { crashes: 4, isHandedOver: true }, 1],
+    ['closed', { attempt: 50, isHandedOver: true }, 1],
+  ])('R-22 a run whose servers have often %s starts over, or has an end', async (_how, more, starts) => {
     const world = createDriveWorld();
     const puppet = createPuppet('puppet', { onInterrupt: 'restart' });
-    const { stop, done } = world.drive(puppet.component, { state: { ...RUNNING, attempt: 4 } });
+    const { stop, done } = world.drive(puppet.component, { state: { ...RUNNING, ...more } });
     await world.clock.settle();
-    expect(puppet.runs).toHaveLength(1);
-    stop('drained');
+    expect(puppet.runs).toHaveLength(starts);
+    if (starts === 0) expect(await world.end()).toMatchObject({ status: 'interrupted' });
+    stop('lost');
     await done;
-    expect(await world.end()).toMatchObject({ status: 'interrupted' });
   });
 });

@@ -282,10 +282,10 @@ describe('a run that is taken over', () => {
   it.each([
     [4, 'completed', 1],
     [5, 'interrupted', 0],
-  ])('L-9 starts over five times at most: after attempt %i it is %s', async (attempt, status, calls) => {
+  ])('L-9 starts over five times at most: after crash %i it is %s', async (crash, status, calls) => {
     const world = createDriveWorld();
     const puppet = createPuppet('puppet', { onInterrupt: 'restart' });
-    const { done } = world.drive(puppet.component, { state: { ...RUNNING, attempt } });
+    const { done } = world.drive(puppet.component, { state: { ...RUNNING, crashes: crash - 1 } });
     await world.clock.settle();
     for (const run of puppet.runs) run.finish();
     await done;

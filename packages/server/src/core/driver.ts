@@ -15,7 +15,7 @@ import type { Approvals } from './approvals.ts';
 import type { Journal } from './log.ts';
 import type { MemoryBook } from './memories.ts';
 import { keyOf } from './names.ts';
-import { openApprovals, type RunState, UNUSED } from './run.ts';
+import { crashesOf, openApprovals, type RunState, UNUSED } from './run.ts';
 import { beyondTime, createMeter, type Meter, RUN_LIMITS } from './run-limits.ts';
 import { createRunWriter, type Ending, MAX_QUESTIONS, type RunWriter } from './run-writer.ts';
 import type { Steering } from './steering.ts';
@@ -24,10 +24,12 @@ import type { Task } from './worker.ts';
 /** Why a run is stopped: another server may have it (nothing more is written), somebody asked, the server closes. */
 export type AbortCause = 'lost' | 'cancelled' | 'drained';
 
-/** A run that has started over this often takes its servers down with it: it is ended instead. */
-const MAX_ATTEMPTS = 5;
-/** How long the result of a `once` step is kept, in ms: as long as its run's log. */
-const ONCE_KEEP_MS = 7 * 24 * 3_600_000;
+/** A run whose servers have died this often takes them down with it: it is ended instead. */
+const MAX_CRASHES = 5;
+/** How long the result of a `once` step is kept after it was last read, in ms: longer than a run waits at once. */
+const ONCE_KEEP_MS = 8 * 24 * 3_600_000;
+/** A result that was stored longer ago, in ms, is stored again when it is read. */
+const ONCE_RENEW_MS = 24 * 3_600_000;
 
 export interface Drive {
   readonly task: Task;
@@ -39,6 +41,8 @@ export interface Drive {
   cause(): AbortCause | null;
   /** Whether the lease is this server's without doubt: it is not a sleeper who has just woken. */
   isHeld(): boolean;
+  /** Of all drives under this lease, which one it is: what they store must not be taken for one another. */
+  readonly serial: number;
   cancelReason(): Promise<string | null>;
 }
 
@@ -47,7 +51,14 @@ export interface Driver {
    * Brings a run to its one terminal entry, or to its next pause. Without either it resolves only when the lease was lost,
    * or where another server is to go on with the run.
    */
-  drive(drive: Drive): Promise<void>;
+  drive(drive: Drive): Promise<'ended' | 'paused' | 'left'>;
+}
+
+/** The record `once/<log>/<run>/<key>`. */
+interface FinishedStep {
+  readonly result: unknown;
+  /** Unix milliseconds. */
+  readonly at: number;
 }
 
 /** The agent returned with questions open. */
@@ -109,18 +120,24 @@ export function createDriver(deps: {
         return component.steerable ? steering.take(task, step, last) : [];
       },
       history: () => task.history(),
-      async once(key, work) {
+      async once<T>(key: string, work: () => Promise<T>): Promise<T> {
         const recordKey = keyOf.once(log, runId, key);
+        const at = clock.now();
+        const expiresAt = at + ONCE_KEEP_MS;
         const done = await records.get(recordKey);
-        if (done) return (done.value as { result: never }).result;
+        if (done) {
+          const step = done.value as FinishedStep;
+          // A run that waits for a person again and again may grow older than its first steps would be kept.
+          if (at - step.at > ONCE_RENEW_MS) await records.put(recordKey, { ...step, at }, { expiresAt });
+          return step.result as T;
+        }
         if (!isHeld()) throw new Error('Another server may have this run by now.');
         const result = await work();
         // What another server finished meanwhile stands.
-        const expiresAt = clock.now() + ONCE_KEEP_MS;
-        const version = await records.put(recordKey, { result }, { ifVersion: 0, expiresAt });
-        if (version !== null) return result;
+        const step: FinishedStep = { result, at };
+        if ((await records.put(recordKey, step, { ifVersion: 0, expiresAt })) !== null) return result;
         const first = await records.get(recordKey);
-        return first ? (first.value as { result: never }).result : result;
+        return first ? ((first.value as FinishedStep).result as T) : result;
       },
       sleep(ms) {
         let stop = (): void => {};
@@ -189,7 +206,8 @@ export function createDriver(deps: {
       const { state } = task;
       const attempts = state?.attempt ?? 0;
       const continues = state?.status === 'paused';
-      const restarts = !continues && component.onInterrupt === 'restart' && attempts < MAX_ATTEMPTS;
+      const mayRestart = state === null || crashesOf(state) < MAX_CRASHES;
+      const restarts = !continues && component.onInterrupt === 'restart' && mayRestart;
       const goesOn = state === null || continues || restarts;
       const attempt = goesOn && !continues ? attempts + 1 : attempts;
       const { kind, id, name } = component;
@@ -206,6 +224,7 @@ export function createDriver(deps: {
         log: task.log,
         ownLog: task.ownLog,
         fence,
+        serial: drive.serial,
         lineage,
         ...(state !== null && (continues || !goesOn) && { said: state.text }),
         joinMs: component.deltaJoinMs ?? 30,
@@ -235,18 +254,21 @@ export function createDriver(deps: {
         const signal = AbortSignal.any([drive.signal, late.signal]);
         const context = contextOf(drive, { attempt, continues, signal, limits });
         ending = await run(drive, { writer, meter, context }).finally(stopTimer);
-        if (cause() === 'drained' && component.onInterrupt === 'restart' && attempt < MAX_ATTEMPTS) {
+        if (cause() === 'drained' && component.onInterrupt === 'restart') {
           handedOver = true;
-          return writer.leave();
+          await writer.handOver();
+          return 'left';
         }
       }
-      if (cause() === 'lost') return;
-      if (ending.status === 'paused') await writer.pause(ending.questions);
-      else
-        await writer.end({
-          ...ending,
-          metrics: metricsOf(goesOn ? meter.used : (state?.used ?? UNUSED), since),
-        });
+      if (cause() === 'lost') return 'left';
+      if (ending.status === 'paused') {
+        await writer.pause(ending.questions);
+        return 'paused';
+      }
+
+      const used = goesOn ? meter.used : (state?.used ?? UNUSED);
+      await writer.end({ ...ending, metrics: metricsOf(used, since) });
+      return 'ended';
     },
   };
 }

@@ -33,6 +33,8 @@ export const keyOf = {
   work: (log: string): string => `work/${log}`,
   /** The wish that a run ends. */
   cancel: (log: string, run: string): string => `cancel/${log}/${safe(run)}`,
+  /** What a run was asked, where it is long. */
+  input: (owner: string, id: string): string => `input/${safe(owner)}/${safe(id)}`,
   /** Messages to a running agent. */
   steer: (log: string, run: string): string => `steer/${log}/${safe(run)}`,
   /** That a log is to be looked at when its time has come: in the order of the times. */

@@ -42,6 +42,7 @@ function createWorld(more: Partial<RunWriterOptions> = {}, around: Around = (_ca
     log: LOG,
     ownLog: true,
     fence: { run: 'run_1', token: 3 },
+    serial: 0,
     lineage: LINEAGE,
     joinMs: 0,
     isLost: () => false,

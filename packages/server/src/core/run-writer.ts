@@ -37,6 +37,8 @@ export interface RunWriterOptions {
   readonly log: string;
   readonly ownLog: boolean;
   readonly fence: Fence;
+  /** Unlike that of any other writer with this fence: their entries would have the same ids, and be taken for stored. */
+  readonly serial: number;
   readonly lineage: Lineage;
   /** What the run said before this server drove it; its deltas go on behind it. */
   readonly said?: string;
@@ -56,8 +58,8 @@ export interface RunWriter {
   pause(questions: readonly Question[]): Promise<void>;
   /** The terminal entry, with the whole text. Resolves when it is stored. */
   end(ending: Ending): Promise<void>;
-  /** Ends nothing: another server goes on. Resolves when nothing is being stored any more, whatever came of it. */
-  leave(): Promise<void>;
+  /** Says that another server goes on. Resolves when nothing is being stored any more, whatever came of it. */
+  handOver(): Promise<void>;
   /** What no later write can mend: the store refused an append. */
   readonly failure: StoreError | null;
 }
@@ -80,7 +82,8 @@ const encoder = new TextEncoder();
 const jsonBytes = (value: unknown): number => encoder.encode(JSON.stringify(value)).byteLength;
 
 export function createRunWriter(options: RunWriterOptions): RunWriter {
-  const { journal, clock, log, ownLog, fence, lineage, joinMs, said = '' } = options;
+  const { journal, clock, log, ownLog, fence, serial, lineage, joinMs, said = '' } = options;
+  const idPrefix = `${lineage.runId}:${fence.token}.${serial}`;
   let queue: RunEvent[] = [];
   let appending: Promise<void> | null = null;
   let stopTimer: (() => void) | null = null;
@@ -115,7 +118,7 @@ export function createRunWriter(options: RunWriterOptions): RunWriter {
         const events = queue;
         queue = [];
         await append(
-          events.map((event) => toDraft(event, `${lineage.runId}:${fence.token}.${count++}`)),
+          events.map((event) => toDraft(event, `${idPrefix}.${count++}`)),
           false,
         );
       }
@@ -210,7 +213,7 @@ export function createRunWriter(options: RunWriterOptions): RunWriter {
     async pause(questions) {
       await settle();
       const paused: RunEvent = { ...lineage, type: 'run.paused', questions };
-      await append([toDraft(paused, `${lineage.runId}:${fence.token}.${count++}`)], false);
+      await append([toDraft(paused, `${idPrefix}.${count++}`)], false);
     },
 
     async end({ status, reason, code, metrics }) {
@@ -226,14 +229,17 @@ export function createRunWriter(options: RunWriterOptions): RunWriter {
         ...(metrics && { metrics }),
       };
       const drafts = [toDraft(ended, endIdOf(lineage.runId))];
-      if (isOpen) drafts.unshift(toDraft(completed, `${lineage.runId}:${fence.token}.${count++}`));
+      if (isOpen) drafts.unshift(toDraft(completed, `${idPrefix}.${count++}`));
       await append(drafts, ownLog);
     },
 
-    async leave() {
-      stopTimer?.();
-      queue = [];
-      await appending;
+    async handOver() {
+      try {
+        await settle();
+        await append([toDraft({ ...lineage, type: 'run.handed_over' }, `${idPrefix}.${count++}`)], false);
+      } catch (error) {
+        if (!(error instanceof StoreError)) throw error; // it is then found as if this server had died
+      }
     },
 
     get failure() {

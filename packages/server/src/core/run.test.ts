@@ -32,6 +32,8 @@ describe('what a log says of a run', () => {
       runId: 'run_m1',
       status: 'running',
       attempt: 1,
+      crashes: 0,
+      isHandedOver: false,
       startedAt: 1_000,
       activeSince: 1_000,
       messageId: 'm1',

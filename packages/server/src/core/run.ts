@@ -5,6 +5,9 @@ export interface RunState {
   readonly runId: string;
   readonly status: 'running' | 'paused' | EndStatus;
   readonly attempt: number;
+  /** How often its server died; one that closed in good order handed it over. */
+  readonly crashes: number;
+  readonly isHandedOver: boolean;
   /** Unix milliseconds. */
   readonly startedAt: number;
   /** When it started or last went on after a pause, unix ms. */
@@ -55,9 +58,14 @@ export function openApprovals({ approvals }: RunState): readonly Approval[] {
   return approvals.filter(({ answer }) => answer === null);
 }
 
-/** Whether a paused run may go on: nothing of what it asked is open. */
-export function isAnswered(state: RunState): boolean {
-  return openApprovals(state).length === 0;
+/** Whether a paused run is due: nothing of what it asked is open, or one of its questions was not answered in time. */
+export function isDue(state: RunState): boolean {
+  return openApprovals(state).length === 0 || state.approvals.some(({ answer }) => answer?.expired);
+}
+
+/** How often its server has died, where it is to start over now. */
+export function crashesOf({ crashes, isHandedOver }: RunState): number {
+  return isHandedOver ? crashes : crashes + 1;
 }
 
 export function isEnded(state: RunState): boolean {
@@ -72,7 +80,8 @@ export function reduceRun(state: RunState | null, entry: Entry): RunState | null
   if (event.type === 'run.started' && isOwn) {
     const { runId, attempt, messageId } = event;
     const at = { startedAt: entry.at, activeSince: entry.at };
-    return { runId, status: 'running', attempt, ...at, messageId, text: '', approvals: [], used: UNUSED };
+    const fresh = { crashes: 0, isHandedOver: false, text: '', approvals: [], used: UNUSED };
+    return { runId, status: 'running', attempt, ...at, messageId, ...fresh };
   }
   if (!state) return null;
   return isOwn ? reduceOwn(reduceAny(state, event, entry), event, entry) : reduceAny(state, event, entry);
@@ -118,7 +127,17 @@ function reduceOwn(state: RunState, event: RunEvent, entry: Entry): RunState {
     case 'text.completed':
       return { ...state, text: event.text };
     case 'run.attempt':
-      return { ...state, attempt: event.attempt, status: 'running', text: '', used: UNUSED };
+      return {
+        ...state,
+        attempt: event.attempt,
+        crashes: crashesOf(state),
+        isHandedOver: false,
+        status: 'running',
+        text: '',
+        used: UNUSED,
+      };
+    case 'run.handed_over':
+      return { ...state, isHandedOver: true };
     case 'run.paused':
       return { ...state, status: 'paused' };
     case 'run.continued':

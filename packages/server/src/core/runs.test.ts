@@ -36,6 +36,7 @@ function createWorld(): World {
         log,
         ownLog: true,
         fence,
+        serial: 0,
         lineage,
         joinMs: 0,
         isLost: () => false,

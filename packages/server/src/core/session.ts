@@ -1,5 +1,5 @@
-import { type Entry, eventOf, type HistoryMessage } from '@continuo/protocol';
-import { isAnswered, isEnded, type RunState, reduceRun } from './run.ts';
+import { type Approval, type Entry, eventOf, type HistoryMessage } from '@continuo/protocol';
+import { isDue, isEnded, type RunState, reduceRun } from './run.ts';
 
 /** A message that asked for a turn and has not had its end. */
 export interface QueuedMessage {
@@ -23,6 +23,8 @@ export interface SessionState {
   run: RunState | null;
   /** Turns that wait for a person's answer: they are not in the queue, and come back to its end when they have it. */
   paused: PausedTurn[];
+  /** Open questions of runs that have logs of their own, oldest first. */
+  asked: AskedElsewhere[];
 }
 
 export interface PausedTurn {
@@ -30,11 +32,20 @@ export interface PausedTurn {
   readonly run: RunState;
 }
 
+export interface AskedElsewhere {
+  readonly runId: string;
+  readonly messageId: string;
+  readonly approval: Approval;
+}
+
+/** Open questions of other logs that a session knows of: beyond, the oldest are forgotten here. */
+const MAX_ASKED = 100;
+
 /** Bytes of conversation a state keeps: a snapshot of it fits one frame. */
 export const HISTORY_BYTES: number = 900 * 1024;
 
 export function createSessionState(): SessionState {
-  return { messages: [], bytes: 0, truncated: false, queue: [], run: null, paused: [] };
+  return { messages: [], bytes: 0, truncated: false, queue: [], run: null, paused: [], asked: [] };
 }
 
 /** Folds one entry into the state, in place: a session may have a hundred thousand. */
@@ -46,8 +57,21 @@ export function reduceSession(state: SessionState, entry: Entry): void {
     remember(state, { role: 'user', content, messageId, at: entry.at });
     return;
   }
+  if (event.type === 'approval.requested' && event.copy) {
+    const { approvalId, callId, name, args, expiresAt, runId, messageId } = event;
+    const question = { approvalId, callId, name, args, expiresAt, runId };
+    const approval: Approval = { ...question, requestedAt: entry.at, answer: null };
+    state.asked = [...state.asked, { runId, messageId, approval }].slice(-MAX_ASKED);
+    return;
+  }
+  if (event.type === 'approval.resolved' && event.copy) {
+    const { approvalId } = event;
+    state.asked = state.asked.filter(({ approval }) => approval.approvalId !== approvalId);
+    return;
+  }
   if (event.type === 'run.ended' && event.copy) {
     const { content, messageId } = event;
+    state.asked = state.asked.filter((asked) => asked.messageId !== messageId);
     if (content !== '') remember(state, { role: 'assistant', content, messageId, at: entry.at });
     return;
   }
@@ -83,7 +107,7 @@ function reducePaused(state: SessionState, at: number, entry: Entry): void {
   } else {
     state.paused[at] = { ...turn, run };
     const isQueued = state.queue.some((queued) => queued.runId === run.runId);
-    if (isAnswered(run) && !isQueued) state.queue.push(turn.message);
+    if (isDue(run) && !isQueued) state.queue.push(turn.message);
   }
 }
 

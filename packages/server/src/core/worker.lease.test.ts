@@ -20,7 +20,7 @@ describe('the lease', () => {
     await clock.settle();
     expect(other.runs).toHaveLength(0);
     expect((await store.logs.heads([logOfRun('r1')]))[0]?.fence).toBe(1);
-    expect((await entries('r1')).map(({ id }) => id)).toEqual(['r1:1.0', 'r1:1.1', 'r1:1.2', 'r1:end']);
+    expect((await entries('r1')).map(({ id }) => id)).toEqual(['r1:1.0.0', 'r1:1.0.1', 'r1:1.0.2', 'r1:end']);
   });
 
   it.each([

@@ -21,8 +21,9 @@ import type { Steering } from './steering.ts';
 /** How often the logs with something to do are looked through, in ms: it finds what a dead server left. */
 const SCAN_MS = 1_000;
 const SCAN_PAGE = 500;
-/** Logs one server works on at once; the others' work waits in the store. */
-const MAX_ACTIVE = 1_000;
+/** Logs one server works on at once, of all owners and of one; the others' work waits in the store. */
+const MAX_ACTIVE = 10_000;
+const MAX_ACTIVE_OF_OWNER = 1_000;
 /** How long a lease record and the wish that a run ends are kept, in ms. */
 const KEEP_MS = 48 * 3_600_000;
 
@@ -54,7 +55,7 @@ export interface Due {
 /** Where runs come from: a session's messages, or the runs of door 4. */
 export interface TaskSource {
   due(log: string): Promise<Due>;
-  /** What remains to be done when a log has nothing due. Idempotent. */
+  /** What remains to be told of how the log stands: it has nothing due, or an answer has come. Idempotent. */
   settled(log: string): Promise<void>;
 }
 
@@ -102,6 +103,8 @@ interface Held {
   lease: Lease;
   version: number;
   lost: boolean;
+  /** Drives under this lease. */
+  drives: number;
   stopTimer: () => void;
   renewing: Promise<void> | null;
   runId: string | null;
@@ -125,6 +128,8 @@ export function createWorkers(options: WorkersOptions): Workers {
   const me = random.id();
   const driver = createDriver(options);
   const active = new Map<string, Active>();
+  /** How many of them each owner has. */
+  const activeOf = new Map<string, number>();
   /** Announced here and not yet stored: work that must not be taken for done. */
   const announcing = new Map<string, number>();
   const busyUntil = new Map<string, number>();
@@ -156,6 +161,7 @@ export function createWorkers(options: WorkersOptions): Workers {
       lease,
       version,
       lost: false,
+      drives: 0,
       stopTimer: () => {},
       renewing: null,
       runId: null,
@@ -233,7 +239,10 @@ export function createWorkers(options: WorkersOptions): Workers {
         const listed = await records.get(keyOf.work(log));
         const due = await sourceOf(log).due(log);
         const { stopped, told } = await lookAt(due.paused, { token, epoch });
-        if (told) continue;
+        if (told) {
+          await sourceOf(log).settled(log);
+          continue;
+        }
         const task = stopped ?? due.next;
         if (task) {
           if (closed) return; // it has not begun: another server does it
@@ -280,17 +289,20 @@ export function createWorkers(options: WorkersOptions): Workers {
     if (!component) return false;
     begin(held, task.runId);
     if ((await wishOf(task)) !== null) abort(held, 'cancelled');
-    await driver.drive({
+    const outcome = await driver.drive({
       task,
       component,
       fence,
       signal: held.controller.signal,
       cause: () => held.cause,
       isHeld: () => !held.lost && clock.now() < held.lease.expiresAt,
+      serial: held.drives++,
       cancelReason: () => wishOf(task),
     });
     held.runId = null;
-    if (held.cause === 'cancelled') await records.remove(keyOf.cancel(task.log, task.runId));
+    // One that met the pause still stands: whoever looks next sees to it.
+    if (held.cause === 'cancelled' && outcome === 'ended')
+      await records.remove(keyOf.cancel(task.log, task.runId));
     return true;
   }
 
@@ -330,19 +342,37 @@ export function createWorkers(options: WorkersOptions): Workers {
     await records.remove(keyOf.work(log), listed.version);
   }
 
+  function ownerOf(log: string): string {
+    const name = parseLog(log);
+    return 'owner' in name ? name.owner : '';
+  }
+
+  function countOwner(log: string, by: 1 | -1): void {
+    const owner = ownerOf(log);
+    const count = (activeOf.get(owner) ?? 0) + by;
+    if (count > 0) activeOf.set(owner, count);
+    else activeOf.delete(owner);
+  }
+
+  function isFull(log: string): boolean {
+    return active.size >= MAX_ACTIVE || (activeOf.get(ownerOf(log)) ?? 0) >= MAX_ACTIVE_OF_OWNER;
+  }
+
   function start(log: string): void {
     const running = active.get(log);
     if (running) {
       running.again = true;
       return;
     }
-    if (closed || active.size >= MAX_ACTIVE) return; // the scan finds it again
+    if (closed || isFull(log)) return; // the scan finds it again
     const mine: Active = { held: null, again: false, done: Promise.resolve() };
     active.set(log, mine);
+    countOwner(log, 1);
     mine.done = work(log, mine)
       .catch((error: unknown) => report(`working on ${log}`, error))
       .finally(() => {
         active.delete(log);
+        countOwner(log, -1);
         if (mine.again) start(log);
       });
   }

@@ -24,6 +24,7 @@ import { demand, type Principal } from '../core/access.ts';
 import type { Approvals } from '../core/approvals.ts';
 import { type Feed, type Feeds, WATERMARK_BYTES } from '../core/feed.ts';
 import type { Presences } from '../core/presence.ts';
+import { openApprovals } from '../core/run.ts';
 import type { SessionState } from '../core/session.ts';
 import type { Session, SessionNow, Sessions } from '../core/sessions.ts';
 import { demandSteerable, type Steering } from '../core/steering.ts';
@@ -310,11 +311,12 @@ function notJoined(): WireError {
   return new WireError('bad_request', 'Join an agent first: send "join" with its agent_id.');
 }
 
-/** The questions of paused turns that nobody has answered. */
-function pendingOf({ paused }: Readonly<SessionState>): PendingApproval[] {
-  return paused.flatMap(({ run }) =>
-    run.approvals.filter(({ answer }) => answer === null).map((open) => pendingApproval(open, run.messageId)),
+/** The questions of paused turns, and of the session's runs, that nobody has answered. */
+function pendingOf({ paused, asked }: Readonly<SessionState>): PendingApproval[] {
+  const ofTurns = paused.flatMap(({ run }) =>
+    openApprovals(run).map((open) => pendingApproval(open, run.messageId)),
   );
+  return [...ofTurns, ...asked.map(({ approval, messageId }) => pendingApproval(approval, messageId))];
 }
 
 function pendingApproval(open: Approval, messageId: string): PendingApproval {

@@ -42,7 +42,8 @@ export function createContinueRun(options: {
     const request = parseBody(ContinueRequest, await readBody(c), 'invalid');
     const { tools, session_id, stream, background } = request;
     const run = await findRun(runs, asked, session_id);
-    const { state, entries } = await runs.report(run);
+    const before = await headOf(logs, run);
+    const state = await runs.state(run);
     if (state?.status !== 'paused') {
       const status = state ? STATUS[state.status] : 'PENDING';
       throw new WireError(
@@ -62,8 +63,7 @@ export function createContinueRun(options: {
     }
     await demandNoneOpen(principal, state);
     const head = await headOf(logs, run);
-    const after = entries.at(-1)?.offset ?? head.offset; // where the run stood before the answers
-    return answer(asked, { run, head, after, stream, background, isOwn, status: 'RUNNING' });
+    return answer(asked, { run, head, after: before.offset, stream, background, isOwn, status: 'RUNNING' });
   };
 }
 

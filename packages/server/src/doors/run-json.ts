@@ -8,7 +8,7 @@ import {
   toRun,
 } from '@continuo/protocol';
 import type { RunState } from '../core/run.ts';
-import type { Run, RunReport, RunStanding } from '../core/runs.ts';
+import type { Run, RunReport, RunListing, RunStanding } from '../core/runs.ts';
 
 /** What door 4 says of components and runs. */
 
@@ -62,13 +62,18 @@ export function whoseOf(
   return { kind, ...componentFields({ kind, id, name: id }) };
 }
 
-export function summaryOf(run: Run, standing: RunStanding, components: readonly Component[]): RunSummary {
+export function summaryOf(
+  run: RunListing,
+  standing: RunStanding,
+  components: readonly Component[],
+): RunSummary {
   return {
     run_id: run.runId,
     session_id: run.sessionId,
     ...whoseOf(run.component, components),
     status: STATUS[standing],
-    message: run.input,
+    message: run.preview,
+    ...(run.isCut && { message_truncated: true }),
     created_at: Math.floor(run.createdAt / 1000),
   };
 }

@@ -11,7 +11,7 @@ import { type Context, Hono } from 'hono';
 import type { Authenticate } from '../auth/authenticate.ts';
 import { demand, may, type Principal } from '../core/access.ts';
 import type { MemoryBook } from '../core/memories.ts';
-import type { Runs } from '../core/runs.ts';
+import { listingOf, type Runs } from '../core/runs.ts';
 import type { SessionRecord, Sessions } from '../core/sessions.ts';
 import type { Logs } from '../ports.ts';
 import { credentialOf, parseBody } from './http.ts';
@@ -71,7 +71,7 @@ export function createRunLists(options: RunListsOptions): Hono {
     if (!run || !mayUse(principal, run.component)) throw new WireError('not_found', 'Run not found');
     const [head] = await logs.heads([run.log]);
     const standing = head ? await runs.standing(run, head) : 'pending';
-    return c.json(summaryOf(run, standing, components));
+    return c.json(summaryOf(listingOf(run), standing, components));
   });
 
   routes.get('/sessions', async (c) => {

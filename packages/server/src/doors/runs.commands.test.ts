@@ -195,7 +195,7 @@ describe('a gateway that closes', () => {
     await world.clock.advance(1_500);
     await closed;
     for (const { names, ended, problem } of [stream, viewer]) {
-      expect([names.at(-1), ended, problem]).toEqual(['RunContent', true, null]);
+      expect([names.slice(-2), ended, problem]).toEqual([['RunContent', 'RunStatus'], true, null]);
     }
     expect((await poll.answer()).body).toMatchObject({ events: [{ event_index: 2 }] });
     const { status, body } = await waiting.answer();
