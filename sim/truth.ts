@@ -113,6 +113,8 @@ function checkRuns(log: string, entries: readonly Entry[], counters: Counters): 
   const ended = new Set<string>();
   const indices = new Map<string, number>();
   const attempts = new Map<string, number>();
+  /** What each run has said in its attempt, of which the log has every word: its end says the whole. */
+  const said = new Map<string, string>();
   for (const entry of entries) {
     const event = eventOf(entry);
     if (entry.run === undefined) continue;
@@ -129,11 +131,18 @@ function checkRuns(log: string, entries: readonly Entry[], counters: Counters): 
       `L-7: ${log}: attempt ${event.attempt} of ${run} wrote after a later one`,
     );
     attempts.set(run, event.attempt);
+    if (event.type === 'run.started' || event.type === 'run.attempt') said.set(run, '');
+    if (event.type === 'text.delta') said.set(run, (said.get(run) ?? '') + event.text);
     if (event.type === 'run.paused') counters['turns paused']++;
     if (event.type === 'run.attempt') counters['take-overs']++;
     if (event.type === 'approval.resolved' && event.expired) counters['approvals expired']++;
     if (event.type !== 'run.ended' || event.runId !== run) continue;
     ended.add(run);
+    const whole = said.get(run) ?? '';
+    must(
+      event.content === whole,
+      `L-1: ${log}: ${run} ended with "${event.content}" and has said "${whole}"`,
+    );
     if (event.status === 'interrupted') counters['take-overs']++;
     if (event.status === 'cancelled') counters[log.startsWith('run:') ? 'runs cancelled' : 'turns aborted']++;
   }

@@ -208,6 +208,16 @@ describe('a server that may have lost a run', () => {
   });
 });
 
+describe('a run that is cancelled where it would start over', () => {
+  it('R-12, L-6 ends with what it has said, in the attempt that said it', async () => {
+    const world = createDriveWorld();
+    const puppet = createPuppet('puppet', { onInterrupt: 'restart' });
+    await world.drive(puppet.component, { state: RUNNING }, 'cancelled').done;
+    expect(await world.end()).toMatchObject({ status: 'cancelled', content: RUNNING.text, attempt: 1 });
+    expect(puppet.runs).toHaveLength(0);
+  });
+});
+
 describe('a step that is finished', () => {
   it('R-22 is kept for as long as its run comes back to it, however old it is', async () => {
     const DAY_MS = 24 * 3_600_000;

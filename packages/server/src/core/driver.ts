@@ -204,12 +204,10 @@ export function createDriver(deps: {
     async drive(drive) {
       const { task, component, fence, cause } = drive;
       const { state } = task;
-      const attempts = state?.attempt ?? 0;
-      const continues = state?.status === 'paused';
-      const mayRestart = state === null || crashesOf(state) < MAX_CRASHES;
-      const restarts = !continues && component.onInterrupt === 'restart' && mayRestart;
-      const goesOn = state === null || continues || restarts;
-      const attempt = goesOn && !continues ? attempts + 1 : attempts;
+      const stopped = await endingOf(drive);
+      const continues = state?.status === 'paused' && stopped === null;
+      const starts = !continues && stopped === null;
+      const attempt = (state?.attempt ?? 0) + (starts ? 1 : 0);
       const { kind, id, name } = component;
       const lineage: Lineage = {
         runId: task.runId,
@@ -226,23 +224,18 @@ export function createDriver(deps: {
         fence,
         serial: drive.serial,
         lineage,
-        ...(state !== null && (continues || !goesOn) && { said: state.text }),
+        ...(state !== null && !starts && { said: state.text }),
         joinMs: component.deltaJoinMs ?? 30,
         isLost: () => handedOver || cause() === 'lost',
       });
 
       const limits: RunLimits = { ...RUN_LIMITS, ...deps.runLimits, ...component.limits };
-      const meter = createMeter(limits, continues && state ? state.used : UNUSED);
+      const meter = createMeter(limits, state && !starts ? state.used : UNUSED);
       const since = state === null || continues ? clock.now() : state.activeSince;
-      const expired = state?.approvals.find(({ answer }) => answer?.expired);
 
-      let ending: Ending | Pause = { status: 'interrupted', reason: SERVER_DIED };
-      if (state !== null && cause() === 'cancelled') {
-        ending = { status: 'cancelled', reason: (await drive.cancelReason()) ?? 'cancelled' };
-      } else if (expired) {
-        const reason = `Nobody answered in time whether "${expired.name}" may be done.`;
-        ending = { status: 'rejected', reason, code: 'approval_expired' };
-      } else if (goesOn) {
+      let ending: Ending | Pause;
+      if (stopped) ending = stopped;
+      else {
         const { model } = component;
         if (state === null) await writer.write({ type: 'run.started', ...(model && { model }) });
         else if (continues) {
@@ -266,11 +259,25 @@ export function createDriver(deps: {
         return 'paused';
       }
 
-      const used = goesOn ? meter.used : (state?.used ?? UNUSED);
-      await writer.end({ ...ending, metrics: metricsOf(used, since) });
+      await writer.end({ ...ending, metrics: metricsOf(meter.used, since) });
       return 'ended';
     },
   };
+}
+
+/** How a run ends without its agent being run any more; `null`: it begins, or goes on. */
+async function endingOf({ task, component, cause, cancelReason }: Drive): Promise<Ending | null> {
+  const { state } = task;
+  if (state === null) return null;
+  if (cause() === 'cancelled') return { status: 'cancelled', reason: (await cancelReason()) ?? 'cancelled' };
+  const expired = state.approvals.find(({ answer }) => answer?.expired);
+  if (expired) {
+    const reason = `Nobody answered in time whether "${expired.name}" may be done.`;
+    return { status: 'rejected', reason, code: 'approval_expired' };
+  }
+  if (state.status === 'paused') return null;
+  const mayRestart = component.onInterrupt === 'restart' && crashesOf(state) < MAX_CRASHES;
+  return mayRestart ? null : { status: 'interrupted', reason: SERVER_DIED };
 }
 
 /** What a person is told of an error, and for programs the code of the limit that was passed. */
