@@ -75,20 +75,34 @@ describe('a message to a running agent', () => {
     expect(model.doStreamCalls[1]?.prompt.map(({ role }) => role)).toEqual(['user', 'user']);
   });
 
-  it('R-21 makes a step that counts', async () => {
-    const world = createRunWorld();
-    const again = [...text('More.'), finish()];
-    const model = scripted(again, again);
-    world.steers.push(message('s0', 'first'));
-    const run = world.start(agentOf({ model, maxSteps: 1 }));
-    await run.done; // read by the first step
-    const other = createRunWorld();
+  it.each([
+    ['an answer', [...text('One.'), finish()], 'One.\n\nTwo.'],
+    ['calls', CALL, 'Two.'],
+  ])('R-21 in the last step, which gives %s, is read by one more', async (_what, answer, said) => {
     const gate = Promise.withResolvers<void>();
-    const waiting = other.start(agentOf({ model: scripted([gate.promise, ...again], again), maxSteps: 1 }));
-    await other.clock.settle();
-    other.steers.push(message('s1', 'more'));
+    const model = scripted([gate.promise, ...answer], [...text('Two.'), finish()]);
+    const world = createRunWorld();
+    const run = world.start(agentOf({ model, tools: [note], maxSteps: 1 }));
+    await world.clock.settle();
+    world.steers.push(message('s1', 'more'));
     gate.resolve();
-    await expect(waiting.done).rejects.toThrow('within 1 steps');
+    await run.done;
+    expect(run.events).toContainEqual(steered('s1', 'more'));
+    expect(run.events.at(-1)).toEqual({ type: 'text.completed', text: said });
+    expect(world.closedAt).toBe('step:2');
+  });
+
+  it('R-21 allows one more step, not two; a run that comes to its limit reads no more', async () => {
+    const gate = Promise.withResolvers<void>();
+    const model = scripted([gate.promise, ...text('One.'), finish()], CALL, CALL);
+    const world = createRunWorld();
+    const run = world.start(agentOf({ model, tools: [note], maxSteps: 1 }));
+    await world.clock.settle();
+    world.steers.push(message('s1', 'more'));
+    gate.resolve();
+    await expect(run.done).rejects.toThrow('within 1 steps');
+    expect(model.doStreamCalls).toHaveLength(2);
+    expect(world.closedAt).toBe('step:2');
   });
 
   it('R-22 is shown again by a run that starts over, where it was read', async () => {

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { createRunWorld } from '../test/context.ts';
 import { call, finish, type ModelPart, scripted, text } from '../test/model.ts';
 import { type AgentOptions, createAgent } from './agent.ts';
-import { defineTool } from './tool.ts';
+import { defineTool, type Tool, type ToolContext } from './tool.ts';
 
 const EDGE = { env: {}, now: () => 1_700_000_000_000 };
 const agentOf = (options: Partial<AgentOptions>): ReturnType<typeof createAgent> =>
@@ -102,10 +102,36 @@ describe('a tool call', () => {
     run: () => 'x'.repeat(1024 * 1024),
   });
 
+  const toolOf = (name: string, run: (context: ToolContext) => unknown): Tool =>
+    defineTool({ name, description: 'Odd.', input: z.object({}), run: (_input, context) => run(context) });
+  const thrower = (name: string, thrown: unknown): Tool =>
+    toolOf(name, () => {
+      throw thrown;
+    });
+  const unseen = (): never => {
+    throw new Error('You cannot look.');
+  };
+  const throwing = [
+    thrower('wordless', Object.create(null)),
+    thrower('oddly', Object.assign(new Error(), { message: { code: 5 } })),
+    thrower('hidden', new Proxy({}, { get: unseen, getPrototypeOf: unseen })),
+    thrower('nameless', new RangeError()),
+    toolOf('chatty', ({ progress }) => progress('x'.repeat(1024 * 1024))),
+  ];
+
   it.each<[string, ModelPart, RegExp]>([
     ['whose tool throws', call('c1', 'broken', {}), /^the disk is full$/],
     ['with a wrong argument', call('c1', 'double', { n: 'x' }), /^The arguments are wrong: n: .*number/],
     ['with arguments that are no JSON', call('c1', 'double', '{"n": '), /they must be one JSON object/],
+    ['whose tool throws what has no words', call('c1', 'wordless', {}), /^What was thrown has no words\.$/],
+    ['whose tool throws an error of odd words', call('c1', 'oddly', {}), /^Error: \[object Object\]$/],
+    [
+      'whose tool throws what cannot be looked at',
+      call('c1', 'hidden', {}),
+      /^What was thrown has no words\.$/,
+    ],
+    ['whose tool throws an error without words', call('c1', 'nameless', {}), /^RangeError$/],
+    ['whose tool reports too much', call('c1', 'chatty', {}), /^The progress has .* Report less\.$/],
     [
       'of an unknown tool',
       call('c1', 'triple', { n: 1 }),
@@ -115,13 +141,33 @@ describe('a tool call', () => {
     ['whose result is too large', call('c1', 'big', {}), /Return less, or a reference/],
   ])('%s fails, and the model is told', async (_what, asked, error) => {
     const model = scripted([asked, finish('tool-calls')], [...text('sorry'), finish()]);
-    const run = createRunWorld().start(agentOf({ model, tools: [double, broken, odd, big] }));
+    const run = createRunWorld().start(agentOf({ model, tools: [double, broken, odd, big, ...throwing] }));
     await run.done;
     expect(typesOf(run.events)).toEqual(['tool.started', 'tool.failed', 'text.delta', 'text.completed']);
     expect(run.events[1]).toMatchObject({ callId: 'c1', error: expect.stringMatching(error) });
     expect(model.doStreamCalls[1]?.prompt.at(-1)).toMatchObject({
       content: [{ toolCallId: 'c1', output: { type: 'error-text', value: expect.stringMatching(error) } }],
     });
+  });
+
+  it.each(['"delete all"', '5', 'true', 'false', '0'])('with %s for arguments is not run', async (args) => {
+    let isRun = false;
+    const all = toolOf('all', () => {
+      isRun = true;
+    });
+    const model = scripted([call('c1', 'all', args), finish('tool-calls')], [finish()]);
+    const run = createRunWorld().start(agentOf({ model, tools: [all] }));
+    await run.done;
+    const error = 'The arguments are wrong: they must be one JSON object.';
+    expect(run.events[1]).toEqual({ type: 'tool.failed', callId: 'c1', name: 'all', error });
+    expect(isRun).toBe(false);
+  });
+
+  it.each(['', 'null', '""', '{}'])('with "%s" for arguments has none', async (args) => {
+    const model = scripted([call('c1', 'none', args), finish('tool-calls')], [finish()]);
+    const run = createRunWorld().start(agentOf({ model, tools: [toolOf('none', () => 'run')] }));
+    await run.done;
+    expect(run.events.slice(0, 2)).toMatchObject([{ args: {} }, { result: 'run' }]);
   });
 
   it('that throws the key shows it to nobody', async () => {

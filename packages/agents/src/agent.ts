@@ -21,11 +21,17 @@ export interface AgentOptions {
   readonly deltaJoinMs?: number;
   /** What happens to a run whose server died: it ends `interrupted` (default), or goes on after its last finished step. */
   readonly onInterrupt?: 'end' | 'restart';
-  /** Answers of the model within one run, above which the run fails. Default 20. */
+  /**
+   * Answers of the model within one run, above which the run fails. A message that is sent to the run in the last of them
+   * gets one more. Default 20.
+   */
   readonly maxSteps?: number;
   /** An endpoint that sends nothing for this long has failed, in ms. Default 60,000. */
   readonly stallMs?: number;
-  /** What one run may take, where it differs from the gateway's own. */
+  /**
+   * What a run of its own may take, where it differs from the gateway's own. Within a team or a workflow the limits of the
+   * whole run count, not these.
+   */
   readonly limits?: Partial<RunLimits>;
   /** Whether the model is told what is remembered of the person, and has a tool `remember`. Default false. */
   readonly memory?: boolean;

@@ -228,7 +228,6 @@ interface AskedCall {
   readonly toolCallId: string;
   readonly toolName: string;
   readonly input: unknown;
-  readonly invalid?: boolean | undefined;
   readonly providerMetadata?: ProviderMetadata;
 }
 
@@ -249,7 +248,8 @@ function callOf(
   }
   at.takenIds.add(callId);
   const isObject = typeof input === 'object' && input !== null;
-  const wrong = asked.invalid && at.tools.has(name) && !isObject;
+  const isEmpty = input === undefined || input === null || input === ''; // how some endpoints write no arguments
+  const wrong = at.tools.has(name) && !isObject && !isEmpty;
   return {
     type: 'call',
     callId,

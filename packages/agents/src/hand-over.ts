@@ -47,10 +47,14 @@ export function handOverTool(options: HandOverOptions): Tool {
     delegates: true,
     input: schemaOf(members, needsMessage),
     async run({ component, message }, context) {
-      const { run, emit, callId } = context;
+      const { run, emit, callId, took } = context;
       const member = { component, input: message ?? run.input, runId: memberIdOf(run.runId, callId) };
       try {
-        return await resultOf(() => runMember(run, member, emit), context);
+        return await resultOf(async () => {
+          const ended = await runMember(run, member, emit);
+          took(ended.used);
+          return ended;
+        }, context);
       } catch (error) {
         throw isLimit(error) ? halt.because(error) : error;
       }

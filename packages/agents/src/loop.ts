@@ -40,7 +40,8 @@ export function runnerOf(options: LoopOptions, { env, now }: AgentEdge): AgentRu
       const instructions = memory
         ? withMemories(options.instructions, await context.memories.list())
         : options.instructions;
-      for (let index = 0; index < maxSteps; index++) {
+      let allowed = maxSteps;
+      for (let index = 0; index < allowed; index++) {
         const before = said;
         /** The run's text is one: what a step says stands apart from what was said before. */
         const add = (words: string): string => {
@@ -76,8 +77,12 @@ export function runnerOf(options: LoopOptions, { env, now }: AgentEdge): AgentRu
         );
         if (outcomes === null) return; // the engine pauses the run: a question is open
         messages.push(...messagesOf(step, outcomes));
-        if (calls.length > 0) continue;
-        if ((await context.steered(stepName(index + 1), true)).length > 0) continue;
+        if (calls.length > 0 && index + 1 < allowed) continue;
+        if ((await context.steered(stepName(index + 1), true)).length > 0) {
+          allowed = Math.max(allowed, index + 2); // whoever sent it was told that it would be read
+          continue;
+        }
+        if (calls.length > 0) break;
         if (said && (isNew || !context.continues)) yield { type: 'text.completed', text: said };
         return;
       }

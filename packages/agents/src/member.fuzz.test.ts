@@ -2,7 +2,10 @@ import type { AgentOutput, Component, RunContext } from '@continuo/protocol';
 import { createSeededRandom, type SeededRandom } from '@continuo/testing';
 import { expect, it } from 'vitest';
 import { createRunWorld, type RunWorld } from '../test/context.ts';
+import { MemberError } from './failure.ts';
+import { ModelError } from './model-error.ts';
 import { createTeam } from './team.ts';
+import { addUsed, UNUSED, type Used } from './used.ts';
 import { defineWorkflow } from './workflow.ts';
 import { condition, loop, parallel, step, type WorkflowStep } from './workflow-step.ts';
 
@@ -25,6 +28,7 @@ function planOf(random: SeededRandom): Plan {
   const nextId = (): string => `n${++count}`;
 
   function agent(id: string, questions: number): Component {
+    const fails = random.int(0, 11) === 0;
     return {
       kind: 'agent',
       id,
@@ -35,9 +39,13 @@ function planOf(random: SeededRandom): Plan {
         const answers = approvals.filter(({ answer }) => answer !== null).length;
         for (let part = continues ? answers : 0; part <= answers; part++) {
           yield { type: 'text.delta', text: `${part}${id}` };
+          yield { type: 'usage', inputTokens: 1, outputTokens: 10 };
+          yield { type: 'tool.started', callId: `t${part}`, name: 'look' };
           await sleep(String(input).length % 7);
         }
-        if (approvals.length > answers || answers >= questions) return;
+        if (approvals.length > answers) return;
+        if (fails && answers === 0) throw new ModelError(`${id} cannot.`);
+        if (answers >= questions) return;
         yield { type: 'approval.requested', callId: `q${answers}`, name: 'ask', args: {} };
       },
     };
@@ -74,8 +82,13 @@ function planOf(random: SeededRandom): Plan {
           maxRounds: 3,
         });
       }
-      case 0:
-        return step(name, (input) => `${name}<${String(input).length}>`);
+      case 0: {
+        const fails = random.int(0, 11) === 0;
+        return step(name, (input) => {
+          if (fails) throw new ModelError(`${name} cannot.`);
+          return `${name}<${String(input).length}>`;
+        });
+      }
       default:
         return step(name, member(depth));
     }
@@ -92,14 +105,14 @@ async function read(
   take: (event: AgentOutput) => boolean,
 ): Promise<boolean> {
   for (;;) {
-    let next: IteratorResult<AgentOutput> | null = null;
-    const asked = outputs.next().then((given) => {
-      next = given;
-      return given;
+    let settled = false;
+    const asked = outputs.next().finally(() => {
+      settled = true;
     });
-    while (next === null) {
+    asked.catch(() => {}); // awaited below
+    while (!settled) {
       await world.clock.settle();
-      if (next === null) await world.clock.step();
+      if (!settled) await world.clock.step();
     }
     const given = await asked;
     if (given.done) return true;
@@ -110,12 +123,22 @@ async function read(
 }
 
 /** What one attempt may show, over its pauses. */
-function createAttempt(): { take(event: AgentOutput): void; end(): void } {
+function createAttempt(): {
+  readonly used: Used;
+  take(event: AgentOutput): void;
+  end(hasFailed: boolean): void;
+} {
+  let used = UNUSED;
   const begun = new Set<string>();
   const ended = new Set<string>();
+  const failed = new Set<string>();
   const steps = new Map<string, string>();
   return {
+    get used() {
+      return used;
+    },
     take(event) {
+      used = addUsed(used, event);
       const runId = event.by?.runId ?? 'run_1';
       expect(ended, `after the end of ${runId}: ${event.type}`).not.toContain(runId);
       if (event.type === 'run.started') {
@@ -124,7 +147,10 @@ function createAttempt(): { take(event: AgentOutput): void; end(): void } {
         return;
       }
       if (event.by) expect(begun, `before the start: ${event.type}`).toContain(runId);
-      if (event.type === 'run.ended') ended.add(runId);
+      if (event.type === 'run.ended') {
+        ended.add(runId);
+        if (event.status === 'failed') failed.add(runId);
+      }
       if (event.type !== 'step.started' && event.type !== 'step.completed') return;
       const key = `${runId} ${event.index}`;
       if (event.type === 'step.started') {
@@ -135,15 +161,17 @@ function createAttempt(): { take(event: AgentOutput): void; end(): void } {
         steps.set(key, '');
       }
     },
-    end() {
+    end(hasFailed) {
       expect([...ended].toSorted()).toEqual([...begun].toSorted());
-      expect([...steps.values()].filter((open) => open !== '')).toEqual([]);
+      if (hasFailed) failed.add('run_1');
+      const open = [...steps].filter(([key, name]) => name !== '' && !failed.has(key.split(' ')[0] ?? ''));
+      expect(open, 'a step that began has its end, where its workflow did not fail').toEqual([]);
     },
   };
 }
 
-/** Plays a run to its end, over its questions and `crashes` deaths of its server. Gives its text. */
-async function play(seed: number, crashes: number): Promise<string> {
+/** Plays a run to its end, over its questions and `crashes` deaths of its server. Gives its text and what it took. */
+async function play(seed: number, crashes: number): Promise<object> {
   const plan = planOf(createSeededRandom(seed));
   const fate = createSeededRandom(seed + 1_000_000);
   const world = createRunWorld();
@@ -164,6 +192,7 @@ async function play(seed: number, crashes: number): Promise<string> {
       limits: { ...world.context().limits, depth: 9 },
     };
     const outputs = plan.component.run(context)[Symbol.asyncIterator]();
+    let failure: string | null = null;
     const returned = await read(world, outputs, (event) => {
       shows.take(event);
       if (event.type === 'text.completed' && !event.by) text = event.text;
@@ -175,6 +204,10 @@ async function play(seed: number, crashes: number): Promise<string> {
       if (left === 0 || fate.int(0, 12) > 0) return true;
       left--;
       return false;
+    }).catch((error: unknown) => {
+      if (!(error instanceof MemberError)) throw error;
+      failure = error.message;
+      return true;
     });
     if (!returned) {
       attempt++;
@@ -184,9 +217,10 @@ async function play(seed: number, crashes: number): Promise<string> {
     }
     const open = world.approvals.findIndex(({ answer }) => answer === null);
     if (open < 0) {
-      shows.end();
-      return text;
+      shows.end(failure !== null);
+      return { text, failure, used: shows.used };
     }
+    expect(failure, 'nothing fails while a question is open').toBeNull();
     for (const [index, asked] of world.approvals.entries()) {
       world.approvals[index] = { ...asked, answer: { approved: true, by: 'ann' } };
     }
@@ -195,10 +229,10 @@ async function play(seed: number, crashes: number): Promise<string> {
   throw new Error('it came to no end');
 }
 
-it(`R-22 whatever is within what, wherever a server dies and whoever asks: the same text, nothing twice (${SEEDS} seeds)`, async () => {
+it(`R-22 whatever is within what, wherever a server dies and whoever asks: the same text and cost, nothing twice (${SEEDS} seeds)`, async () => {
   for (let seed = 1; seed <= SEEDS; seed++) {
     try {
-      expect(await play(seed, MAX_CRASHES)).toBe(await play(seed, 0));
+      expect(await play(seed, MAX_CRASHES)).toEqual(await play(seed, 0));
     } catch (error) {
       throw new Error(`seed ${seed}`, { cause: error });
     }

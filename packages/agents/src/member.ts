@@ -9,7 +9,9 @@ import {
 } from '@continuo/protocol';
 import { depthError, isLimit, toldOf } from './failure.ts';
 import { Paused } from './paused.ts';
+import { errorOf } from './thrown.ts';
 import type { Emit } from './together.ts';
+import { addUsed, UNUSED, type Used, usageOf } from './used.ts';
 
 /** Bytes of JSON that a member's text may have: it must fit its entry, and the one of the call that asked for it. */
 const TEXT_BYTES = MAX_ENTRY_DATA - 16 * 1024;
@@ -26,7 +28,7 @@ export interface MemberRun {
   readonly step?: string;
 }
 
-/** How a member ended. Stored as it is. */
+/** How a member ended. */
 type Ending =
   | { readonly status: 'completed'; readonly content: string }
   | {
@@ -37,7 +39,14 @@ type Ending =
       readonly code?: string;
     };
 
+/** Stored as it is. */
+type Ended = Ending & {
+  /** In all its work, its members included. Without: nothing. */
+  readonly used?: Used;
+};
+
 export type MemberResult = Ending & {
+  readonly used: Used;
   /** It ended before the pause after which the run goes on: nothing was emitted. */
   readonly silent: boolean;
 };
@@ -54,7 +63,8 @@ export function partsOf(parts: readonly string[]): string {
 
 /**
  * Runs a component as a member of the run of `context`, and emits its events between its start and its end. Its failure
- * is a result. A finished member is stored: when the run starts over it is shown in brief and not run again. Throws
+ * is a result. A finished member is stored: when the run starts over it is shown in brief, with what it took, and not run
+ * again. Throws
  * `Paused` when it has asked a person and is not finished, and the limit of the run that it has come to.
  */
 export async function runMember(context: RunContext, member: MemberRun, emit: Emit): Promise<MemberResult> {
@@ -74,7 +84,7 @@ export async function runMember(context: RunContext, member: MemberRun, emit: Em
   }
   let runs = false;
   try {
-    const ending = await context.once(`member:${runId}`, () => {
+    const { used = UNUSED, ...ending } = await context.once<Ended>(`member:${runId}`, () => {
       runs = true;
       const send = (event: AgentOutput): Promise<void> => emit.send(withLineage(event, by));
       return perform(memberContextOf(context, member, seen), component, send);
@@ -82,9 +92,10 @@ export async function runMember(context: RunContext, member: MemberRun, emit: Em
     const silent = seen && !runs;
     if (!silent) {
       if (!runs && ending.content) await emit.send({ type: 'text.completed', text: ending.content, by });
+      if (!runs) for (const usage of usageOf(used)) await emit.send({ ...usage, by });
       await emit.send({ type: 'run.ended', ...ending, by });
     }
-    return { ...ending, silent };
+    return { ...ending, used, silent };
   } catch (error) {
     if (isLimit(error)) {
       const told = toldOf(error, component);
@@ -113,16 +124,23 @@ function memberContextOf(context: RunContext, { runId, input }: MemberRun, seen:
   };
 }
 
-/** Runs it to its end. */
+/**
+ * Runs it to its end, or to where it waits for a person: also where it failed with a question open, or nobody would be
+ * there for the answer. It fails when it goes on and fails again.
+ */
 async function perform(
   context: RunContext,
   component: Component,
   send: (event: AgentOutput) => Promise<void>,
-): Promise<Ending> {
+): Promise<Ended> {
   const { signal, attempt, approvals, continues } = context;
-  /** What was said before each pause, by how much had been asked until then: the text of a run is one. */
-  const saidKey = (asked: number): string => `said:${attempt}:${asked}`;
-  let text = continues ? await context.once(saidKey(approvals.length), async () => '') : '';
+  /** What was said and taken before each pause, by how much had been asked until then: the text of a run is one. */
+  const pauseKey = (asked: number): string => `pause:${attempt}:${asked}`;
+  const before = { text: '', used: UNUSED };
+  let { text, used } = continues
+    ? await context.once(pauseKey(approvals.length), async () => before)
+    : before;
+  const ended = (ending: Ending): Ended => (usageOf(used).length === 0 ? ending : { ...ending, used });
   let asked = approvals.length;
   let waits = approvals.some(({ answer }) => answer === null);
   try {
@@ -131,6 +149,7 @@ async function perform(
       const own = !event.by;
       if (own && event.type === 'text.delta') text += event.text;
       if (own && event.type === 'text.completed') text = event.text;
+      used = addUsed(used, event);
       if (event.type === 'approval.requested') {
         waits = true;
         if (!isOpen(event, context)) asked++;
@@ -139,14 +158,18 @@ async function perform(
     }
     signal.throwIfAborted();
     checkSize(text, component);
-  } catch (error) {
+  } catch (thrown) {
+    const error = errorOf(thrown);
     if (signal.aborted || isLimit(error)) throw error;
     const { kind, id } = component;
     context.report(new Error(`The ${kind} "${id}" in run ${context.runId} failed.`, { cause: error }));
-    return { status: 'failed', content: fits(text) ? text : '', ...toldOf(error, component) };
+    if (!waits) {
+      return ended({ status: 'failed', content: fits(text) ? text : '', ...toldOf(error, component) });
+    }
   }
-  if (!waits) return { status: 'completed', content: text };
-  await context.once(saidKey(asked), async () => text);
+  if (!waits) return ended({ status: 'completed', content: text });
+  // What is too long stays too long: it is told when the member goes on.
+  await context.once(pauseKey(asked), async () => ({ text: text.slice(0, TEXT_BYTES), used }));
   throw new Paused();
 }
 

@@ -8,7 +8,8 @@ const FAILED = new MemberError('No.');
 const LIMIT = depthError(1, { kind: 'team', id: 't', name: 'T' });
 
 it.each([
-  [[PAUSED, FAILED], FAILED],
+  [[PAUSED, FAILED], PAUSED],
+  [[FAILED, PAUSED], PAUSED],
   [[PAUSED, FAILED, LIMIT], LIMIT],
   [[PAUSED, PAUSED], PAUSED],
 ])('of several reasons the heaviest counts: %s', async (reasons, reason) => {

@@ -7,7 +7,7 @@ export interface Call {
   /** Unlike any other of its run. */
   readonly callId: string;
   readonly name: string;
-  /** As the model wrote them, or `{}` where that was no JSON. */
+  /** As the model wrote them, or `{}` where that was no JSON object. */
   readonly args: unknown;
   /** Why the call cannot be run: told to the model. */
   readonly problem?: string;

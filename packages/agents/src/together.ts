@@ -5,10 +5,19 @@ const WAITING = 64;
 
 /** Where work says what it does. */
 export interface Emit {
-  /** In order, none lost. Resolves when there is room for more; rejects when nobody takes events any more. */
+  /**
+   * In order, none lost. Resolves when there is room for more; for `tool.started` not before the event was taken and the
+   * next was asked for: then the engine has counted it, and did not end the run. Rejects when nobody takes events any more.
+   */
   send(event: AgentOutput): Promise<void>;
   /** Never waits: without room it takes the place of the last such event of the same call, or is dropped. */
   offer(event: AgentOutput & { readonly type: 'tool.progress' }): void;
+}
+
+/** Who waits for an event of its own, or for room. */
+interface Sender {
+  resolve(): void;
+  reject(reason: Error): void;
 }
 
 /**
@@ -19,8 +28,10 @@ export async function* together<T>(
   signal: AbortSignal,
   work: (emit: Emit) => Promise<T>,
 ): AsyncGenerator<AgentOutput, T> {
-  const queue: AgentOutput[] = [];
-  let senders: { resolve(): void; reject(reason: Error): void }[] = [];
+  const queue: { readonly event: AgentOutput; readonly sender?: Sender }[] = [];
+  let senders: Sender[] = [];
+  /** Of the event that was yielded last. */
+  let taken: Sender | undefined;
   let outcome: { readonly value: T } | { readonly error: unknown } | null = null;
   let closed = false;
   let wake = (): void => {};
@@ -28,17 +39,25 @@ export async function* together<T>(
   const emit: Emit = {
     async send(event) {
       if (closed) throw new Error('The run was stopped.');
-      queue.push(event);
+      if (event.type === 'tool.started') {
+        const { promise, ...sender } = Promise.withResolvers<void>();
+        queue.push({ event, sender });
+        wake();
+        return promise;
+      }
+      queue.push({ event });
       wake();
       if (queue.length > WAITING)
         await new Promise<void>((resolve, reject) => senders.push({ resolve, reject }));
     },
     offer(event) {
       if (closed) return;
-      if (queue.length < WAITING) queue.push(event);
+      if (queue.length < WAITING) queue.push({ event });
       else {
-        const last = queue.findLastIndex((each) => each.type === event.type && each.callId === event.callId);
-        if (last >= 0) queue[last] = event;
+        const last = queue.findLastIndex(
+          ({ event: each }) => each.type === event.type && each.callId === event.callId,
+        );
+        if (last >= 0) queue[last] = { event };
       }
       wake();
     },
@@ -65,13 +84,15 @@ export async function* together<T>(
 
   try {
     for (;;) {
-      const event = signal.aborted ? undefined : queue.shift();
-      if (event) {
+      const next = signal.aborted ? undefined : queue.shift();
+      if (next) {
         if (queue.length < WAITING) {
           for (const { resolve } of senders) resolve();
           senders = [];
         }
-        yield event;
+        taken = next.sender;
+        yield next.event;
+        if (!signal.aborted) taken?.resolve();
         continue;
       }
       const ended = outcomeOf();
@@ -84,7 +105,9 @@ export async function* together<T>(
   } finally {
     closed = true;
     signal.removeEventListener('abort', onAbort);
-    for (const { reject } of senders) reject(new Error('The run was stopped.'));
+    for (const sender of [taken, ...queue.map((each) => each.sender), ...senders]) {
+      sender?.reject(new Error('The run was stopped.')); // for one that was resolved it is nothing
+    }
   }
 
   /** Read through a function: the compiler does not see that callbacks write it. */

@@ -4,15 +4,20 @@ import { Paused } from './paused.ts';
 import { redact } from './redact.ts';
 import type { Call } from './step.ts';
 import type { Emit } from './together.ts';
+import { errorOf, sentenceOf } from './thrown.ts';
 import type { Tool } from './tool.ts';
+import { UNUSED, type Used, usageOf } from './used.ts';
 
-/** Bytes of JSON that a result may have: it must fit its entry. */
-const RESULT_BYTES = MAX_ENTRY_DATA - 8 * 1024;
+/** Bytes of JSON that a result or a report of progress may have: it must fit its entry. */
+const VALUE_BYTES = MAX_ENTRY_DATA - 8 * 1024;
 /** Characters of what a tool threw. */
 const ERROR_CHARACTERS = 2_000;
 
 /** How a call ended: with a result, or an error in words. Stored as it is. */
-type Outcome = { readonly result: unknown; readonly error?: never } | { readonly error: string };
+type Outcome = ({ readonly result: unknown; readonly error?: never } | { readonly error: string }) & {
+  /** By the members that worked in it: shown where they are not. */
+  readonly used?: Used;
+};
 
 interface CheckedCall {
   readonly call: Call;
@@ -49,6 +54,8 @@ export async function runCalls(
     const tool = tools.get(name);
     if (!tool) return { error: `There is no tool "${name}". ${listOf(tools)}` };
     let over = false;
+    let used = UNUSED;
+    const ended = (outcome: Outcome): Outcome => (used === UNUSED ? outcome : { ...outcome, used });
     try {
       const result = await tool.run(args, {
         signal,
@@ -57,14 +64,19 @@ export async function runCalls(
         user: context.user,
         run: { ...context, signal },
         emit,
+        took(taken) {
+          used = taken;
+        },
         progress(value) {
-          if (!over) emit.offer({ type: 'tool.progress', callId, name, progress: jsonOf(value) });
+          const progress = checkSize('progress', jsonOf(value));
+          if (!over) emit.offer({ type: 'tool.progress', callId, name, progress });
         },
       });
-      return { result: checkSize(jsonOf(result)) };
-    } catch (error) {
+      return ended({ result: checkSize('result', jsonOf(result)) });
+    } catch (thrown) {
+      const error = errorOf(thrown);
       if (signal.aborted || error instanceof Paused) throw error; // it did not end
-      return { error: shown(sentenceOf(error)) };
+      return ended({ error: shown(sentenceOf(error)) });
     } finally {
       over = true;
     }
@@ -123,6 +135,7 @@ export async function runCalls(
     );
     if (outcome === null) return null;
     if (context.continues && !isNew) return { ...outcome, callId, name }; // it was shown before the pause
+    if (!isNew) for (const usage of usageOf(outcome.used ?? UNUSED)) await emit.send(usage);
     if (outcome.error === undefined) {
       await emit.send({ type: 'tool.completed', callId, name, result: outcome.result });
     } else await emit.send({ type: 'tool.failed', callId, name, error: outcome.error });
@@ -158,12 +171,9 @@ function jsonOf(value: unknown): unknown {
   }
 }
 
-function checkSize(result: unknown): unknown {
-  const bytes = new TextEncoder().encode(JSON.stringify(result)).byteLength;
-  if (bytes <= RESULT_BYTES) return result;
-  throw new Error(`The result has ${bytes} bytes, more than ${RESULT_BYTES}. Return less, or a reference.`);
-}
-
-function sentenceOf(error: unknown): string {
-  return error instanceof Error && error.message !== '' ? error.message : String(error);
+function checkSize(what: 'result' | 'progress', value: unknown): unknown {
+  const bytes = new TextEncoder().encode(JSON.stringify(value)).byteLength;
+  if (bytes <= VALUE_BYTES) return value;
+  const instead = what === 'result' ? 'Return less, or a reference.' : 'Report less.';
+  throw new Error(`The ${what} has ${bytes} bytes, more than ${VALUE_BYTES}. ${instead}`);
 }

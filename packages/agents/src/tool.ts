@@ -1,6 +1,7 @@
 import type { RunContext } from '@continuo/protocol';
 import { asSchema, type FlexibleSchema, type Schema } from 'ai';
 import type { Emit } from './together.ts';
+import type { Used } from './used.ts';
 
 /** What a tool is given beside its input. */
 export interface ToolContext {
@@ -12,7 +13,10 @@ export interface ToolContext {
   readonly idempotencyKey: string;
   /** The owner on whose behalf the run acts. */
   readonly user: string;
-  /** Shown to whoever watches, at most once, in order; any JSON. While many wait, a newer report replaces an older. */
+  /**
+   * Shown to whoever watches, at most once, in order; any JSON of at most 1 MiB less 16 KiB, else it throws. While many
+   * wait, a newer report replaces an older.
+   */
   progress(value: unknown): void;
 }
 
@@ -21,6 +25,8 @@ export interface CallContext extends ToolContext {
   /** Its `signal` is that of the call. */
   readonly run: RunContext;
   readonly emit: Emit;
+  /** To be called with all that its members took, before it ends: its call is then shown with it when the run starts over. */
+  took(used: Used): void;
 }
 
 export interface ToolOptions<Input> {

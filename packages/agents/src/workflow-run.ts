@@ -5,6 +5,7 @@ import { Paused } from './paused.ts';
 import { textOf } from './prompt.ts';
 import { settleAll } from './settle.ts';
 import { createSlots } from './slots.ts';
+import { errorOf } from './thrown.ts';
 import type { Emit } from './together.ts';
 import type { StepFunction, StepGiven, WorkflowStep } from './workflow-step.ts';
 
@@ -13,6 +14,12 @@ interface Done {
   readonly content: Content;
   /** It ended before the pause after which the run goes on: nothing was emitted. */
   readonly silent: boolean;
+}
+
+/** A step in code that failed is not run again either: beside a question its failure counts after the answer. */
+interface FailedCall {
+  /** For a person. */
+  readonly failed: string;
 }
 
 /** Where a step stands. */
@@ -84,7 +91,7 @@ export function createWorkflowRun(context: RunContext, emit: Emit): WorkflowRun 
   async function work(step: StepOf<'step'>, at: At): Promise<Done> {
     const { name, run } = step;
     const input = step.input ? step.input(givenAt(at)) : at.previous;
-    if (typeof run === 'function') return call(run, { path: pathOf(step, at), input });
+    if (typeof run === 'function') return call(run, { name, path: pathOf(step, at), input });
     const runId = memberIdOf(context.runId, ...at.scope, name);
     const ended = await runMember(context, { component: run, input, runId, step: name }, emit);
     if (ended.status === 'failed') throw new MemberError(sentenceOf(name, ended.reason));
@@ -93,7 +100,7 @@ export function createWorkflowRun(context: RunContext, emit: Emit): WorkflowRun 
 
   async function call(
     run: StepFunction,
-    { path, input }: { readonly path: string; readonly input: Content },
+    { name, path, input }: { readonly name: string; readonly path: string; readonly input: Content },
   ): Promise<Done> {
     let isNew = false;
     const own: RunContext = {
@@ -101,14 +108,22 @@ export function createWorkflowRun(context: RunContext, emit: Emit): WorkflowRun 
       input,
       once: (key, work) => context.once(`step:${path}:${key}`, work),
     };
-    const content = await context.once(`result:${path}`, async () => {
+    const result = await context.once<string | FailedCall>(`result:${path}`, async () => {
       isNew = true;
-      const given: unknown = await run(input, own);
-      context.signal.throwIfAborted();
-      if (typeof given !== 'string') throw new TypeError(`It must give text, not ${typeof given}.`);
-      return given;
+      try {
+        const given: unknown = await run(input, own);
+        context.signal.throwIfAborted();
+        if (typeof given !== 'string') throw new TypeError(`It must give text, not ${typeof given}.`);
+        return given;
+      } catch (thrown) {
+        const error = failedAt(name, thrown);
+        if (!(error instanceof MemberError)) throw error;
+        // Rejects where another server may have the run: then it is no failure of the step.
+        return await context.once(`failed:${path}`, async () => ({ failed: error.message }));
+      }
     });
-    return { content, silent: !isNew };
+    if (typeof result !== 'string') throw new MemberError(result.failed);
+    return { content: result, silent: !isNew };
   }
 
   async function sideBySide({ steps }: StepOf<'parallel'>, at: At): Promise<Done> {
@@ -138,7 +153,8 @@ export function createWorkflowRun(context: RunContext, emit: Emit): WorkflowRun 
   }
 
   /** What a person is told of a step that failed. */
-  function failedAt(name: string, error: unknown): unknown {
+  function failedAt(name: string, thrown: unknown): Error {
+    const error = errorOf(thrown);
     const passes =
       context.signal.aborted || isLimit(error) || error instanceof Paused || error instanceof MemberError; // it names a step
     if (passes) return error;

@@ -84,11 +84,13 @@ export const AgentOutput = z.discriminatedUnion('type', [
   }),
   z.object({ type: z.literal('step.started'), ...step, ...by }),
   z.object({ type: z.literal('step.completed'), ...step, content: z.string().optional(), ...by }),
-  /** What an answer of a model took. */
+  /** What an answer of a model took, or what is shown in brief. */
   z.object({
     type: z.literal('usage'),
     inputTokens: z.int().nonnegative(),
     outputTokens: z.int().nonnegative(),
+    /** Of what is shown in brief: its calls are not shown. */
+    toolCalls: z.int().nonnegative().optional(),
     ...by,
   }),
   /** A message to the running agent, which it read: see `RunContext.steered`. */

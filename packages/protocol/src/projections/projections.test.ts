@@ -49,7 +49,7 @@ const ONE: { readonly [Type in AgentEventType]: Extract<AgentEvent, { type: Type
   'tool.failed': { type: 'tool.failed', ...RUN, ...call, error: 'No network.' },
   'step.started': { type: 'step.started', ...RUN, step: 'sort', index: 0 },
   'step.completed': { type: 'step.completed', ...RUN, step: 'sort', index: 0, content: 'sorted' },
-  usage: { type: 'usage', ...RUN, inputTokens: 5, outputTokens: 7 },
+  usage: { type: 'usage', ...RUN, inputTokens: 5, outputTokens: 7, toolCalls: 3 },
   steered: { type: 'steered', ...RUN, steerId: 'm9', content: 'shorter' },
   'memory.started': { type: 'memory.started', ...RUN },
   'memory.completed': { type: 'memory.completed', ...RUN },

@@ -153,7 +153,11 @@ function project(event: RunEvent, sessionId: string): Projected {
         content: event.content,
       });
     case 'usage':
-      return status('usage', { input_tokens: event.inputTokens, output_tokens: event.outputTokens });
+      return status('usage', {
+        input_tokens: event.inputTokens,
+        output_tokens: event.outputTokens,
+        ...(event.toolCalls !== undefined && { tool_calls: event.toolCalls }),
+      });
     case 'steered':
       return status('steered', { steer_id: event.steerId, content: event.content });
     case 'memory.started':

@@ -121,7 +121,12 @@ function project(event: RunEvent): Projected {
     case 'usage':
       return [
         'RunStatus',
-        { kind: 'usage', input_tokens: event.inputTokens, output_tokens: event.outputTokens },
+        {
+          kind: 'usage',
+          input_tokens: event.inputTokens,
+          output_tokens: event.outputTokens,
+          ...(event.toolCalls !== undefined && { tool_calls: event.toolCalls }),
+        },
       ];
     case 'steered':
       return ['RunStatus', { kind: 'steered', message_id: event.steerId, content: event.content }];

@@ -43,6 +43,14 @@ describe('what a log says of a run', () => {
     });
   });
 
+  it('R-26 is what it took, with the calls of what is shown in brief', () => {
+    const script = started();
+    script.run('m1', { type: 'tool.started', callId: 'c', name: 't', args: {} });
+    script.run('m1', { type: 'usage', inputTokens: 3, outputTokens: 1 });
+    script.run('m1', { type: 'usage', inputTokens: 4, outputTokens: 2, toolCalls: 5 });
+    expect(fold(script.entries)?.used).toEqual({ toolCalls: 6, inputTokens: 7, outputTokens: 3 });
+  });
+
   it('takes a completed text for the whole', () => {
     const script = started();
     script.run('m1', { type: 'text.delta', text: 'thinking' });

@@ -36,13 +36,18 @@ export const UNUSED: Used = { toolCalls: 0, inputTokens: 0, outputTokens: 0 };
 export function addUsed(
   used: Used,
   event:
-    | { readonly type: 'usage'; readonly inputTokens: number; readonly outputTokens: number }
+    | {
+        readonly type: 'usage';
+        readonly inputTokens: number;
+        readonly outputTokens: number;
+        readonly toolCalls?: number | undefined;
+      }
     | { readonly type: 'tool.started' },
 ): Used {
   if (event.type === 'tool.started') return { ...used, toolCalls: used.toolCalls + 1 };
-  const { inputTokens, outputTokens } = event;
+  const { inputTokens, outputTokens, toolCalls = 0 } = event;
   return {
-    ...used,
+    toolCalls: used.toolCalls + toolCalls,
     inputTokens: used.inputTokens + inputTokens,
     outputTokens: used.outputTokens + outputTokens,
   };
