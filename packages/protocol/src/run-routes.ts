@@ -105,21 +105,26 @@ export interface RunRoute {
   /** A form or JSON. */
   readonly body?: BodyName;
   readonly answers: readonly RunAnswer[];
-  /** Statuses answered with `{"detail"}`, and when. */
+  /** Statuses answered with `{"detail", "code"}`, and when. */
   readonly refusals: Readonly<Record<number, string>>;
   /** Needs no token. */
   readonly isOpen?: true;
 }
 
-const OVERLOADED = { 503: 'The server is about to close, or its store cannot be reached.' };
-const TOKEN = { 401: 'A token is needed, and none or a wrong one was given.', ...OVERLOADED };
-const ALLOWED = { ...TOKEN, 403: 'The token does not allow it.' };
+/** What any route may be answered with. */
+const ANY = {
+  403: 'The request comes from a web page, or under a host name, that may not ask here.',
+  500: 'The server has a fault.',
+  503: 'The server is about to close, or its store cannot be reached.',
+};
+const TOKEN = { 401: 'A token is needed, and none or a wrong one was given.', ...ANY };
+const ALLOWED = { ...TOKEN, 403: 'The token does not allow it, or not from that web page or host name.' };
 const UNKNOWN = { 404: "Unknown, or another owner's." };
 const WRONG = { 422: 'A field is missing or wrong: the sentence names it.' };
 const BODY = {
   ...WRONG,
   400: 'The body is not what its content-type says.',
-  413: 'The body is too large.',
+  413: 'The body is too large, or a form with too many fields.',
 };
 
 const KINDS = ['agent', 'team', 'workflow'] as const;
@@ -250,7 +255,13 @@ function ofKind(kind: (typeof KINDS)[number]): readonly RunRoute[] {
       does: 'Sends a message to a running run, which reads it at its next step.',
       body: 'SteerRequest',
       answers: [{ status: 202, what: 'It is stored.', schema: 'SteerAccepted' }],
-      refusals: { ...ALLOWED, ...BODY, ...UNKNOWN, 409: 'It reads no more, or never does.' },
+      refusals: {
+        ...ALLOWED,
+        ...BODY,
+        ...UNKNOWN,
+        409: 'It reads no more, or never does.',
+        429: 'It has got all the messages that it can take.',
+      },
     },
   ];
 }
@@ -361,7 +372,7 @@ export const RUN_ROUTES: readonly RunRoute[] = [
     name: 'getOpenApi',
     does: 'This document.',
     answers: [{ status: 200, what: 'OpenAPI 3.1.', schema: 'JsonObject' }],
-    refusals: OVERLOADED,
+    refusals: ANY,
     isOpen: true,
   },
 ];

@@ -163,6 +163,8 @@ export const RunOutput = z.object({
   content: z.string(),
   status: RunStatus,
   error_type: z.string().optional(),
+  /** Why it ended as `ERROR`. */
+  error: z.string().optional(),
   /** The newest. */
   events: z.array(RunEventJson),
   /** Whether older events are left out. */

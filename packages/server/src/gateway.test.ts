@@ -34,7 +34,7 @@ describe('what anyone may ask', () => {
   it('L-11 says what to do where there is nothing', async () => {
     const { get } = openGateway();
     const { status, body } = await get('/nowhere');
-    expect([status, body]).toMatchObject([404, { error: { code: 'not_found' } }]);
+    expect([status, body]).toMatchObject([404, { error: { code: 'not_found' }, code: 'not_found' }]);
   });
 
   it('L-12 a body above 1 MiB gets 413', async () => {
@@ -202,7 +202,7 @@ describe('closing a gateway', () => {
     expect([status, headers.get('retry-after'), body]).toMatchObject([
       503,
       '5',
-      { error: { code: 'draining' } },
+      { error: { code: 'draining' }, code: 'draining' },
     ]);
     await world.clock.advance(2_500);
     await closed;

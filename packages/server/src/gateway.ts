@@ -256,10 +256,10 @@ export function createGateway(options: GatewayOptions): Gateway {
     onError: tally.error,
   });
 
-  /** As every door has it: the last is door 4's. */
+  /** As every door has it: the last two are door 4's. */
   const problemOf = (code: ErrorCode, message: string): object => {
     tally.error(code);
-    return { error: { code, message }, detail: message };
+    return { error: { code, message }, detail: message, code };
   };
   /** Of our own server it is known where it is bound; of another it is told by the request. */
   function refuse(

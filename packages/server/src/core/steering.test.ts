@@ -111,4 +111,28 @@ describe('messages to a running agent', () => {
     const { say: tell } = createWorld();
     await expect(tell('x'.repeat(300_000))).rejects.toMatchObject({ code: 'inbox_full' });
   });
+
+  it('R-21 are all taken that there is room for, however many come at once on two servers', async () => {
+    const { say, other, read } = createWorld();
+    const sent = await Promise.allSettled(
+      range(1, 110).map((number) =>
+        number % 2 ? say(`${number}`) : other.send(RUN, { content: `${number}` }),
+      ),
+    );
+    const refused = sent.filter((each) => each.status === 'rejected').map(({ reason }) => reason.code);
+    expect(refused).toEqual(Array(10).fill('inbox_full'));
+    expect(await read('step:1')).toHaveLength(100);
+  });
+
+  it('R-21 that come at once have a bound while they wait, and later ones are heard again', async () => {
+    const { say, read } = createWorld();
+    const sent = Promise.allSettled(range(1, 1_200).map(() => say('me', 'same')));
+    await expect(say('now', 'late')).rejects.toMatchObject({
+      code: 'inbox_full',
+      message: expect.stringContaining('at once'),
+    });
+    expect((await sent).filter(({ status }) => status === 'fulfilled')).toHaveLength(1_000);
+    await say('now', 'late');
+    expect(await read('step:1')).toEqual(['me', 'now']);
+  });
 });

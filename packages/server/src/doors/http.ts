@@ -2,6 +2,7 @@ import { decodeVectorCursor, ERRORS, type ErrorCode, type VectorCursor, WireErro
 import type { Context } from 'hono';
 import type { ZodType, z } from 'zod';
 import { bearerOf } from '../auth/authenticate.ts';
+import { formReaderOf } from './form.ts';
 import { parseJson } from './json.ts';
 
 type Issue = z.core.$ZodIssue;
@@ -16,21 +17,18 @@ export function statusOf(code: ErrorCode): number {
   return ERRORS[code].status;
 }
 
-/** The body of a request as an object: JSON, or a form whose values are all text. Empty: `{}`. */
+/** The body of a request as an object: JSON, or a form whose values are all text, at most 1,000. Empty: `{}`. */
 export async function readBody(c: Context): Promise<unknown> {
-  const type = c.req.header('content-type') ?? '';
-  if (type.startsWith('application/x-www-form-urlencoded') || type.startsWith('multipart/form-data')) {
-    try {
-      return await c.req.parseBody();
-    } catch (cause) {
-      throw new WireError('bad_request', 'The body is not the form that its content-type says.', { cause });
-    }
-  }
-  const text = await c.req.text().catch((cause: unknown) => {
-    throw new WireError('bad_request', 'The body breaks off before its end.', { cause }); // who sent it has gone
-  });
+  const readForm = formReaderOf(c.req.header('content-type') ?? '');
+  if (readForm) return readForm(await c.req.arrayBuffer().catch(breaksOff));
+  const text = await c.req.text().catch(breaksOff);
   if (text === '') return {};
   return parseJson(text, 'bad_request', 'The body must be JSON, or a form with the content-type of one.');
+}
+
+/** Who sent it has gone. */
+function breaksOff(cause: unknown): never {
+  throw new WireError('bad_request', 'The body breaks off before its end.', { cause });
 }
 
 /** Checks a body against its schema; what does not fit is `code`, with the field that is wrong. */

@@ -3,6 +3,7 @@ import { Hono } from 'hono';
 import { describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import { ALICE, openGateway, TWO_PEOPLE } from '../../test/gateway.ts';
+import { beginRun } from '../../test/run-world.ts';
 import { createOpenApi, describeRoutes } from './openapi.ts';
 
 /** As much of OpenAPI 3.1 as the document uses, and nothing beside it. */
@@ -40,7 +41,17 @@ const Document = z.strictObject({
   paths: z.record(z.string().startsWith('/'), z.partialRecord(z.enum(['get', 'post', 'delete']), Operation)),
   components: z.strictObject({
     schemas: z.record(z.string(), Schema),
-    securitySchemes: z.record(z.string(), z.strictObject({ type: z.string(), scheme: z.string() })),
+    securitySchemes: z.record(
+      z.string(),
+      z.discriminatedUnion('type', [
+        z.strictObject({ type: z.literal('http'), scheme: z.string() }),
+        z.strictObject({
+          type: z.literal('apiKey'),
+          in: z.enum(['query', 'header', 'cookie']),
+          name: z.string(),
+        }),
+      ]),
+    ),
   }),
   security: z.array(z.record(z.string(), z.array(z.string()))),
 });
@@ -103,6 +114,32 @@ describe('the description of door 4', () => {
       required: ['message'],
       properties: { message: { $ref: '#/components/schemas/Content' } },
     });
+  });
+
+  it('R-25 names both ways to show a token, and the refusals that any route may give', () => {
+    const { securitySchemes } = document.components;
+    expect(Object.values(securitySchemes)).toContainEqual({ type: 'apiKey', in: 'query', name: 'token' });
+    expect(document.security).toEqual(Object.keys(securitySchemes).map((scheme) => ({ [scheme]: [] })));
+    for (const [path, operations] of Object.entries(document.paths)) {
+      for (const [method, { responses }] of Object.entries(operations))
+        expect([method, path, Object.keys(responses)]).toEqual([
+          method,
+          path,
+          expect.arrayContaining(['403', '500', '503']),
+        ]);
+    }
+    expect(document.paths['/agents/{id}/runs/{run_id}/steer']?.post?.responses).toHaveProperty('429');
+  });
+
+  it('R-25 has the words of a run that failed', async () => {
+    const { run, world, path } = await beginRun({}, {}, [expect.stringContaining('failed: Error: gone')]);
+    run.fail(new Error('gone'));
+    await world.clock.settle();
+    const { body } = await world.get(path(''));
+    const schema = document.components.schemas.RunOutput;
+    expect(body).toMatchObject({ status: 'ERROR', error: expect.any(String) });
+    const known = Object.keys((schema?.properties ?? {}) as object);
+    expect(Object.keys(body as object).filter((field) => !known.includes(field))).toEqual([]);
   });
 
   it('R-25 has what real requests are answered with', async () => {
@@ -186,6 +223,7 @@ describe('a method that a path has not', () => {
     const { ask } = openGateway({ tokens: TWO_PEOPLE });
     const { status, headers, body } = await ask(method, path, { token: ALICE }).answer();
     expect([status, headers.get('allow')]).toEqual([405, allowed]);
-    expect(body).toEqual({ detail: expect.stringMatching(`There is no ${method} of this path`) });
+    const detail = expect.stringMatching(`There is no ${method} of this path`);
+    expect(body).toEqual({ detail, code: 'bad_request' });
   });
 });

@@ -1,4 +1,5 @@
 import {
+  type ErrorCode,
   RUN_ROUTES,
   RUN_SCHEMAS,
   type RunAnswer,
@@ -42,7 +43,7 @@ export function createMethodRefusals(): Hono {
     routes.all(path.replace(/\{(\w+)\}/g, ':$1'), (c) => {
       c.header('allow', methods.join(', '));
       const problem = `There is no ${c.req.method} of this path. It takes ${methods.join(' and ')}.`;
-      return c.json({ detail: problem }, 405);
+      return c.json({ detail: problem, code: 'bad_request' satisfies ErrorCode }, 405);
     });
   }
   return routes;
@@ -65,9 +66,13 @@ export function describeRoutes(version: string): Json {
     paths,
     components: {
       schemas,
-      securitySchemes: { bearer: { type: 'http', scheme: 'bearer' } },
+      securitySchemes: {
+        bearer: { type: 'http', scheme: 'bearer' },
+        // An EventSource can set no headers.
+        token: { type: 'apiKey', in: 'query', name: 'token' },
+      },
     },
-    security: [{ bearer: [] }],
+    security: [{ bearer: [] }, { token: [] }],
   };
 }
 

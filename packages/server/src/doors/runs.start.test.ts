@@ -182,7 +182,34 @@ describe('the body of a start', () => {
   it('L-12, R-9 that is too large is refused with a sentence', async () => {
     const { post } = openGateway({ limits: { maxPayloadBytes: 2_000 } });
     const { status, body } = await post('/agents/echo/runs', { message: 'x'.repeat(2_000) });
-    expect([status, body]).toMatchObject([413, { detail: expect.stringContaining('2000 bytes') }]);
+    expect([status, body]).toMatchObject([
+      413,
+      { detail: expect.stringContaining('2000 bytes'), code: 'too_large' },
+    ]);
+  });
+
+  it('R-9 that is a form of too many fields is refused with a sentence', async () => {
+    const { ask } = openGateway();
+    const headers = { 'content-type': 'application/x-www-form-urlencoded' };
+    const asked = { headers, body: `message=hi&${'a&'.repeat(1_000)}` };
+    const { status, body } = await ask('POST', '/agents/echo/runs', asked).answer();
+    expect([status, body]).toEqual([413, { detail: 'A form has at most 1000 fields.', code: 'too_large' }]);
+  });
+
+  it.each([
+    ['Application/X-WWW-Form-Urlencoded', 'message=hi&stream=no'],
+    [
+      'MULTIPART/FORM-DATA; Boundary=Xx',
+      ['message', 'stream']
+        .map((name) => `--Xx\r\nContent-Disposition: form-data; name="${name}"\r\n\r\nno\r\n`)
+        .join('')
+        .concat('--Xx--\r\n'),
+    ],
+  ])('R-9 is a form also where its type is written %s', async (type, body) => {
+    const { ask } = openGateway();
+    const asked = ask('POST', '/agents/echo/runs', { body, headers: { 'content-type': type } });
+    const answer = await asked.answer();
+    expect([answer.status, answer.body]).toMatchObject([200, { status: 'COMPLETED' }]);
   });
 
   it('L-10, R-5 says nothing of who owns the run', async () => {
