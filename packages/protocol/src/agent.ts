@@ -100,8 +100,8 @@ export interface RunContext {
   history(): Promise<readonly HistoryMessage[]>;
   /**
    * At most once as far as it finished: the stored result is read back when the run starts over. Cut between the
-   * work and its storing, the work runs again: give outside systems `key` as their idempotency key. Rejects, without
-   * beginning the work, when the run may be another server's by now.
+   * work and its storing, the work runs again: give outside systems `key` as their idempotency key. Where the run may be
+   * another server's by now the work is not begun, and this rejects when `signal` aborts.
    */
   once<T>(key: string, work: () => Promise<T>): Promise<T>;
   /** Milliseconds on the engine's clock; rejects when the run is aborted. */

@@ -131,7 +131,8 @@ export function createDriver(deps: {
           if (at - step.at > ONCE_RENEW_MS) await records.put(recordKey, { ...step, at }, { expiresAt });
           return step.result as T;
         }
-        if (!isHeld()) throw new Error('Another server may have this run by now.');
+        // Another server may have this run by now. Until that is known, the agent waits: a failure would be something to store.
+        if (!isHeld()) return abortable(new Promise<never>(() => {}), signal);
         const result = await work();
         // What another server finished meanwhile stands.
         const step: FinishedStep = { result, at };
