@@ -69,7 +69,9 @@ describe('a request of another site', () => {
   ])('L-14 %s %s from %s gets %i', async (method, path, origin, status) => {
     const { ask } = openGateway({ allowedOrigins: ['https://app.example'] });
     const body = method === 'POST' ? { body: { message: 'x' } } : {};
-    expect((await ask(method, path, { ...body, headers: { origin } }).answer()).status).toBe(status);
+    const answer = await ask(method, path, { ...body, headers: { origin } }).answer();
+    expect(answer.status).toBe(status);
+    if (status === 403) expect(answer.body).toMatchObject({ detail: expect.any(String), code: 'forbidden' });
   });
 
   it.each([

@@ -30,8 +30,17 @@ export function toRun(entry: Entry, sessionId: string): RunEventJson {
 }
 
 /** `agent_id` and `agent_name`, or the same for a team or a workflow. */
-export function componentFields(component: ComponentRef): Record<string, string> {
-  return { [`${component.kind}_id`]: component.id, [`${component.kind}_name`]: component.name };
+export function componentFields({ kind, id, name }: ComponentRef): Record<string, string> {
+  switch (kind) {
+    case 'agent':
+      return { agent_id: id, agent_name: name };
+    case 'team':
+      return { team_id: id, team_name: name };
+    case 'workflow':
+      return { workflow_id: id, workflow_name: name };
+    default:
+      return kind satisfies never;
+  }
 }
 
 type Projected = readonly [string, Record<string, unknown>];

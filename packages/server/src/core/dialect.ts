@@ -42,3 +42,11 @@ export function joinSlots(slots: readonly Slot[], dialect: Dialect): Uint8Array 
   if (dialect.batch) return dialect.wire.frame(dialect.batch(slots.map((slot) => slot.entry)));
   return dialect.wire.join(slots.map((slot) => frameOf(slot, dialect)));
 }
+
+/** The same for entries whose frames no other reader will ask for. */
+export function joinEntries(entries: readonly Entry[], { wire, text, batch }: Dialect): Uint8Array {
+  const [first] = entries;
+  if (entries.length === 1 && first) return wire.frame(text(first));
+  if (batch) return wire.frame(batch(entries));
+  return wire.join(entries.map((entry) => wire.frame(text(entry))));
+}

@@ -48,6 +48,7 @@ async function play(seed: number): Promise<{ head: Head; expected: readonly Expe
     const reader = await reading.open(LOG, after, {
       dialect: createDialect(random.pick(['one', 'two'])),
       onMoved: (sent) => got.push(...sent.map(({ epoch, offset }) => ({ epoch, offset }))),
+      ...(random.chance(0.5) && { step: { entries: random.int(1, 6), bytes: random.int(1, 2_000) } }),
       ...(random.chance(0.5) && {
         replay: { until: head.offset, dialect: createDialect('old') },
       }),

@@ -1,6 +1,6 @@
 import type { Cursor, Entry, Reset } from '@continuo/protocol';
-import type { Clock, Head, Logs, Peer, ReadLimit, Report } from '../ports.ts';
-import { createSlot, type Dialect, joinSlots, type Slot } from './dialect.ts';
+import type { Clock, Head, Logs, LostPosition, Page, Peer, ReadLimit, Report } from '../ports.ts';
+import { type Dialect, joinEntries, joinSlots, type Slot } from './dialect.ts';
 import type { Batch, LiveReader, Tail, Tails } from './tail.ts';
 
 /** What one step of a replay takes at most, from the store or from the ring. */
@@ -20,7 +20,10 @@ export interface FeedOptions {
   readonly dialect: Dialect;
   /** Entries up to `until` are old: they go in a dialect of their own, and `done` is called once when they went. */
   readonly replay?: { readonly until: number; readonly dialect: Dialect; done?(): void };
-  /** What one step of a replay takes, where what becomes of it is much smaller. Default 500 entries, 128 KiB. */
+  /**
+   * What one step of a replay takes, where what becomes of it is much smaller. Default 500 entries, 128 KiB. Without
+   * `room` the next page is read while one is encoded.
+   */
   readonly step?: ReadLimit;
   /** Entries of this source are not sent. */
   readonly withoutSource?: string;
@@ -47,6 +50,13 @@ interface FeedDeps {
   readonly report: Report;
 }
 
+/** A page that is being read before the feed is at its place. */
+interface Ahead {
+  readonly epoch: string;
+  readonly offset: number;
+  readonly page: Promise<Page | LostPosition>;
+}
+
 /**
  * Delivers a log to one peer from a position on: in order, each entry once per feed; what is lost with the peer is sent
  * again to the feed that takes up its position. A peer that does not drain is not read for: the feed holds a position,
@@ -62,6 +72,7 @@ export class Feed implements LiveReader {
   #closed = false;
   #replayed = false;
   #wasLive = false;
+  #ahead: Ahead | null = null;
   readonly #tail: Tail;
   readonly #options: FeedOptions;
   #onDrained: (() => void) | null = null;
@@ -97,6 +108,7 @@ export class Feed implements LiveReader {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#ahead = null;
     this.#leaveLive(this.position.offset);
     this.#deps.tails.release(this.#tail);
   }
@@ -147,6 +159,7 @@ export class Feed implements LiveReader {
   }
 
   #enterLive(): void {
+    this.#ahead = null;
     this.#live = true;
     this.#tail.live.add(this);
     if (!this.#wasLive) {
@@ -159,6 +172,7 @@ export class Feed implements LiveReader {
 
   #retryLater(error: unknown): void {
     const { clock, report } = this.#deps;
+    this.#ahead = null;
     report(`feeding ${this.#options.log}`, error);
     clock.schedule(clock.now() + RETRY_MS, () => this.resume());
   }
@@ -170,6 +184,7 @@ export class Feed implements LiveReader {
 
   /** Without room for one more, whoever makes room calls `resume`: the peer when it has drained, or the owner of `room`. */
   #waitForRoom(): void {
+    this.#ahead = null; // what waits holds no page
     const { peer } = this.#options;
     if (peer.bufferedBytes >= WATERMARK_BYTES) this.#resumeWhenDrained();
     else if (this.#hasRoom(1)) this.resume();
@@ -205,10 +220,11 @@ export class Feed implements LiveReader {
   /** Sends some entries after the position: from the ring where it has them, else from the store. */
   async #step(): Promise<void> {
     const { step = STEP } = this.#options;
+    const ahead = this.#takeAhead();
     const ring = this.#epoch === this.#tail.epoch ? this.#tail.slotsAfter(this.#offset, step.entries) : null;
-    if (ring) return this.#sendStep(ring, step.bytes);
+    if (ring) return this.#sendRing(ring, step.bytes);
 
-    const page = await this.#deps.logs.read(this.#options.log, this.position, step);
+    const page = await (ahead ?? this.#read(this.position));
     if (this.#closed) return;
     if (page.kind === 'reset') {
       if (page.reset.reason === 'epoch') this.#finishReplay(); // `until` belongs to the epoch that is gone
@@ -219,11 +235,8 @@ export class Feed implements LiveReader {
       return;
     }
     if (page.entries.length > 0) {
-      const dataBytes = page.bytes / page.entries.length;
-      return this.#sendStep(
-        page.entries.map((entry) => createSlot(entry, dataBytes)),
-        null,
-      );
+      if (page.more) await this.#readAhead(page.next);
+      return this.#closed ? undefined : this.#sendPage(page.entries);
     }
     // The store has no more than this reader, and the tail, which is behind it, will come to where it stands. What the
     // tail delivers up to there is not for this reader.
@@ -234,16 +247,52 @@ export class Feed implements LiveReader {
     this.#tail.wake();
   }
 
-  /** `ringBytes`: what may be sent of slots of the ring, whose number alone bounds them; a page of the store has its size. */
-  #sendStep(slots: readonly Slot[], ringBytes: number | null): void {
+  #read(after: Cursor): Promise<Page | LostPosition> {
+    return this.#deps.logs.read(this.#options.log, after, this.#options.step ?? STEP);
+  }
+
+  /** Begins to read the page after a position. It is no more than a guess that it will be wanted. */
+  async #readAhead(after: { epoch: string; offset: number }): Promise<void> {
+    const { step, room } = this.#options;
+    if (!step || room) return;
+    const page = this.#read(after);
+    page.catch(() => {}); // the step that needs it fails of it
+    this.#ahead = { ...after, page };
+    // What is asked of a store within a tick is asked at its end: what comes after this takes long.
+    await new Promise<void>((next) => this.#deps.clock.soon(next));
+  }
+
+  /** What was read ahead, if that is where the feed is. */
+  #takeAhead(): Ahead['page'] | null {
+    const ahead = this.#ahead;
+    this.#ahead = null;
+    return ahead?.epoch === this.#epoch && ahead.offset === this.#offset ? ahead.page : null;
+  }
+
+  /** Of entries that come next: how many are sent now, and how. */
+  #plan(available: number): { readonly count: number; readonly dialect: Dialect; readonly old: boolean } {
     const { replay, dialect, room } = this.#options;
     const until = this.#replayed ? 0 : (replay?.until ?? 0);
     const old = this.#offset < until;
-    const most = Math.min(slots.length, room?.() ?? slots.length, old ? until - this.#offset : slots.length);
-    let count = ringBytes === null ? most : 0;
-    for (let bytes = 0; ringBytes !== null && count < most && bytes < ringBytes; count++)
-      bytes += slots[count]?.bytes ?? 0;
-    this.#send(slots.slice(0, count), old ? (replay?.dialect ?? dialect) : dialect, old, ringBytes !== null);
+    const count = Math.min(available, room?.() ?? available, old ? until - this.#offset : available);
+    return { count, dialect: old ? (replay?.dialect ?? dialect) : dialect, old };
+  }
+
+  /** `maxBytes`: slots of the ring are bounded by their number alone. */
+  #sendRing(slots: readonly Slot[], maxBytes: number): void {
+    const { count: most, dialect, old } = this.#plan(slots.length);
+    let count = 0;
+    for (let bytes = 0; count < most && bytes < maxBytes; count++) bytes += slots[count]?.bytes ?? 0;
+    this.#send(slots.slice(0, count), dialect, old, true);
+  }
+
+  /** Frames of a page are nobody else's: they are not kept. */
+  #sendPage(entries: readonly Entry[]): void {
+    const { count, dialect, old } = this.#plan(entries.length);
+    const sent = entries.slice(0, count);
+    const wanted = sent.filter((entry) => this.#wants(entry, old));
+    if (wanted.length > 0) this.#options.peer.send(joinEntries(wanted, dialect));
+    this.#move(wanted, sent);
   }
 
   #finishReplay(): void {
@@ -253,24 +302,29 @@ export class Feed implements LiveReader {
   }
 
   #send(slots: readonly Slot[], dialect: Dialect, old: boolean, ring = false): void {
-    const { peer, withoutSource, skip, onMoved } = this.#options;
-    const last = slots.at(-1)?.entry.offset;
-    if (last === undefined) return;
-    const wanted = slots.filter(
-      ({ entry }) =>
-        (withoutSource === undefined || entry.source !== withoutSource) && !(old && skip?.(entry)),
-    );
+    const wanted = slots.filter(({ entry }) => this.#wants(entry, old));
     if (wanted.length > 0) {
       const shared = ring && wanted.length === slots.length;
-      peer.send(shared ? this.#tail.joined(wanted, dialect) : joinSlots(wanted, dialect));
+      this.#options.peer.send(shared ? this.#tail.joined(wanted, dialect) : joinSlots(wanted, dialect));
     }
-    const from = (slots[0]?.entry.offset ?? last) - 1;
-    this.#offset = last;
-    onMoved?.(
+    this.#move(
       wanted.map((slot) => slot.entry),
-      from,
-      last,
+      slots.map((slot) => slot.entry),
     );
+  }
+
+  #wants(entry: Entry, old: boolean): boolean {
+    const { withoutSource, skip } = this.#options;
+    return (withoutSource === undefined || entry.source !== withoutSource) && !(old && skip?.(entry));
+  }
+
+  /** Moves over `passed`, of which `sent` were handed to the peer. */
+  #move(sent: readonly Entry[], passed: readonly Entry[]): void {
+    const [first] = passed;
+    const last = passed.at(-1);
+    if (!first || !last) return;
+    this.#offset = last.offset;
+    this.#options.onMoved?.(sent, first.offset - 1, last.offset);
   }
 }
 

@@ -24,6 +24,8 @@ const SWEEP_ROWS = 10_000;
 
 /** Above so many entries a page is packed. */
 const MANY = 32;
+/** Bytes of a log at most of which a page is packed before it is known to fit: so much may be for nothing. */
+const PACKED_UNSEEN = 64 * 1024 * 1024;
 const NO_PAGE: PageRows = { entries: [], count: 0, bytes: 0 };
 
 interface Limit {
@@ -178,19 +180,29 @@ export function createEngine(db: DatabaseSync): Engine {
     const reset = lossOf(at, { epoch, offset: head, oldest });
     const most = log && !reset ? Math.min(request.entries, head - after) : 0;
     const { entries, count, bytes } = log
-      ? page(log.id, after, { entries: most, bytes: request.bytes })
+      ? page(log, after, { entries: most, bytes: request.bytes })
       : NO_PAGE;
     const more = after + count < head;
     return { epoch, reset, oldest, entries, bytes, more, ended: ended === 1 && !more };
   }
 
-  function page(log: number, after: number, limit: Limit): PageRows {
+  function page(log: LogRow, after: number, limit: Limit): PageRows {
     if (limit.entries <= 0) return NO_PAGE;
-    if (limit.entries <= MANY) return fewRows(log, after, limit);
-    const { count, bytes } = fitting(log, after, limit);
+    if (limit.entries <= MANY) return fewRows(log.id, after, limit);
+    if (seemsToFit(log, limit)) {
+      const entries = packed(log.id, after, limit.entries); // all are there: a log has no holes
+      const bytes = entries.data.byteLength - limit.entries - 1; // without brackets and commas
+      if (bytes <= limit.bytes) return { entries, count: limit.entries, bytes };
+    }
+    const { count, bytes } = fitting(log.id, after, limit);
     return count <= MANY
-      ? fewRows(log, after, { ...limit, entries: count })
-      : { entries: packed(log, after, count), count, bytes };
+      ? fewRows(log.id, after, { ...limit, entries: count })
+      : { entries: packed(log.id, after, count), count, bytes };
+  }
+
+  /** Whether so many entries fit where all of the log are alike. */
+  function seemsToFit({ head, oldest, bytes }: LogRow, limit: Limit): boolean {
+    return bytes <= PACKED_UNSEEN && (bytes / (head - oldest + 1)) * limit.entries <= limit.bytes;
   }
 
   /** The first one comes even when it alone is too large. */
@@ -236,7 +248,7 @@ export function createEngine(db: DatabaseSync): Engine {
   function packed(log: number, after: number, count: number): PackedEntries {
     const entries = row<PackedEntries>(
       `SELECT json_group_array(id) AS ids, json_group_array(at) AS ats, json_group_array(type) AS types,
-         '[' || group_concat(data, ',') || ']' AS data, json_group_array(source) AS sources,
+         CAST('[' || group_concat(data, ',') || ']' AS BLOB) AS data, json_group_array(source) AS sources,
          json_group_array(run) AS runs, json_group_array(run_index) AS runIndexes
        FROM (SELECT id, at, type, data, source, run, run_index FROM entries
              WHERE log = ? AND offset > ? ORDER BY offset LIMIT ?)`,

@@ -240,10 +240,12 @@ function parseData(row: EntryRow): ParsedRow {
   return { ...row, data: JSON.parse(row.data) };
 }
 
+const decoder = new TextDecoder();
+
 function unpack(packed: PackedEntries, after: number): ParsedRow[] {
   const types: string[] = JSON.parse(packed.types);
   const ats: number[] = JSON.parse(packed.ats);
-  const data: unknown[] = JSON.parse(packed.data);
+  const data: unknown[] = JSON.parse(decoder.decode(packed.data));
   const sources: (string | null)[] = JSON.parse(packed.sources);
   const runs: (string | null)[] = JSON.parse(packed.runs);
   const indexes: (number | null)[] = JSON.parse(packed.runIndexes);
@@ -261,19 +263,15 @@ function unpack(packed: PackedEntries, after: number): ParsedRow[] {
 
 function toEntry(log: string, epoch: string, row: ParsedRow): Entry {
   const { offset, id, at, type, data, source, run, run_index } = row;
-  return {
-    log,
-    epoch,
-    offset,
-    id,
-    at,
-    type,
-    data,
-    ...(source !== null && { source }),
-    ...(run !== null && { run }),
-    ...(run_index !== null && { runIndex: run_index }),
-  };
+  // No spreads: a page has thousands of these.
+  const entry: Mutable<Entry> = { log, epoch, offset, id, at, type, data };
+  if (source !== null) entry.source = source;
+  if (run !== null) entry.run = run;
+  if (run_index !== null) entry.runIndex = run_index;
+  return entry;
 }
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 function createRecords(ask: Ask, clock: Clock): Records {
   const toStored = ({

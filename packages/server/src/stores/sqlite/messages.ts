@@ -1,4 +1,4 @@
-/** What the store and its worker thread say to each other. Data travels as JSON text: strings copy fastest. */
+/** What the store and its worker thread say to each other. Data travels as JSON text. */
 
 export interface DraftRow {
   readonly id: string;
@@ -67,12 +67,15 @@ export type Request =
     }
   | { readonly kind: 'sweep'; readonly now: number };
 
-/** Entries that follow each other, by column, each the text of a JSON array: many cost a third of what their rows do. */
+/**
+ * Entries that follow each other, by column, each the text of a JSON array: many cost a third of what their rows do. That
+ * of the data is long: its bytes change hands, as a string would be copied twice.
+ */
 export interface PackedEntries {
   readonly ids: string;
   readonly ats: string;
   readonly types: string;
-  readonly data: string;
+  readonly data: Uint8Array<ArrayBuffer>;
   readonly sources: string;
   readonly runs: string;
   readonly runIndexes: string;

@@ -2,9 +2,12 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createFakeClock, createSeededRandom } from '@continuo/testing';
-import { expect, it, onTestFinished } from 'vitest';
+import { expect, it, onTestFinished, vi } from 'vitest';
+import { range } from '../../../test/pick.ts';
 import { createMemoryStore } from '../memory.ts';
+import { createEngine } from './engine.ts';
 import { openSqliteStore } from './index.ts';
+import { openFile } from './open.ts';
 
 it('ST-7, ST-11 pages of any size are those of the store in memory', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'continuo-pages-'));
@@ -48,4 +51,27 @@ it('ST-7, ST-11 pages of any size are those of the store in memory', async () =>
       expected.next.offset,
     ]);
   }
+});
+
+it.each([
+  { of: 'all that fits', bytes: 1_000_000, scans: 1, count: 200 },
+  { of: 'as much as fits', bytes: 1_000, scans: 3, count: 100 },
+])('a page of $of takes $scans looks at its rows', ({ bytes, scans, count }) => {
+  const file = openFile(':memory:', 'process');
+  onTestFinished(() => file.close());
+  const prepare = vi.spyOn(file.db, 'prepare');
+  const engine = createEngine(file.db);
+  const drafts = range(1, 200).map((number) => ({
+    id: `${number}`,
+    type: 'a',
+    data: '"12345678"',
+    source: null,
+  }));
+  const append = { log: 'l', drafts, at: 1, run: null, token: 0, epoch: null, end: false } as const;
+  engine.run([{ kind: 'append', ...append }]);
+  prepare.mockClear();
+  const read = { log: 'l', epoch: null, after: 0, entries: 1_000, bytes, now: 1 };
+  const [page] = engine.run([{ kind: 'read', ...read }]);
+  const looks = prepare.mock.calls.filter(([text]) => text.includes('FROM entries'));
+  expect([looks.length, page]).toMatchObject([scans, { bytes: count * 10, more: count < 200 }]);
 });

@@ -1,6 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { createEngine, type Engine } from './engine.ts';
-import type { FromWorker, ToWorker } from './messages.ts';
+import type { FromWorker, Reply, ToWorker } from './messages.ts';
 import { type Durability, type OpenFile, openFile } from './open.ts';
 
 /** The thread that owns the file, so that an fsync never stalls a socket. */
@@ -12,6 +12,14 @@ const { path, durability } = workerData as { path: string; durability: Durabilit
 if (!parentPort) throw new Error('the SQLite worker runs as a worker thread only');
 const port = parentPort;
 const say = (message: FromWorker): void => port.postMessage(message);
+/** The bytes of packed pages are handed over, not copied. */
+function answer(id: number, replies: readonly Reply[]): void {
+  const bytes = replies.flatMap((reply) => {
+    const entries = reply !== null && typeof reply === 'object' && 'entries' in reply ? reply.entries : [];
+    return 'data' in entries ? [entries.data.buffer] : [];
+  });
+  port.postMessage({ kind: 'batch', id, replies } satisfies FromWorker, bytes);
+}
 const reason = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 let file: OpenFile | undefined;
@@ -40,7 +48,7 @@ port.on('message', (message: ToWorker) => {
   switch (message.kind) {
     case 'batch':
       try {
-        say({ kind: 'batch', id: message.id, replies: engine?.run(message.requests) ?? [] });
+        answer(message.id, engine?.run(message.requests) ?? []);
       } catch (error) {
         say({ kind: 'batch-failed', id: message.id, message: reason(error) });
       }
