@@ -150,7 +150,7 @@ async function show(
   let isFound = false;
   let isOver = false;
   let heardAt = 0;
-  let beating: Promise<void> | undefined;
+  let isBeating = false;
   let painted = Promise.resolve();
 
   function ask(): void {
@@ -209,6 +209,8 @@ async function show(
   }
 
   async function beat(): Promise<void> {
+    if (isBeating) return; // who reads is behind
+    isBeating = true;
     // Of a run that waits nothing may come but how it stands.
     if (!isFound && handle.view.status !== 'PENDING') {
       isFound = true;
@@ -216,7 +218,7 @@ async function show(
     }
     await paintNext('all'); // a question comes after the words that explain it
     if (!isOver) ask();
-    beating = undefined;
+    isBeating = false;
   }
 
   async function take(event: RunClientEvent): Promise<void> {
@@ -238,9 +240,7 @@ async function show(
     return 'ended';
   }
 
-  const beats = setInterval(() => {
-    beating ??= beat();
-  }, BEAT_MS);
+  const beats = setInterval(() => void beat(), BEAT_MS);
   try {
     const answering = answer().then(() => left); // nobody types any more: it is watched all the same
     const how = await visit.reach(() => Promise.race([follow(), left, answering]));
