@@ -25,7 +25,8 @@ function sequence(text: string): number {
 }
 
 function index(text: string): number {
-  if (!/^-?\d{1,15}$/.test(text)) throw new InvalidArgumentError('An index is a whole number, -1 or more.');
+  if (!/^(-1|\d{1,15})$/.test(text))
+    throw new InvalidArgumentError('An index is a whole number, -1 or more.');
   return Number(text);
 }
 

@@ -223,6 +223,23 @@ describe('a run client of a real gateway', () => {
     await expect(settle(client.get('run_x'))).rejects.toMatchObject({ code: 'not_found' });
   });
 
+  it('R-16 has what a paused run waits for, wherever it is read from', async () => {
+    const { client, clock, settle } = openWorld();
+    const first = await settle(client.start({ agent: 'clerk', message: 'jump run' }));
+    first.onChange(() => {});
+    await clock.advance(1_000);
+    const { approvals, lastEventIndex } = first.view;
+    await settle(first.approve(approvals[0]?.approvalId ?? ''));
+    for (const after of [1, lastEventIndex, lastEventIndex + 1, 99]) {
+      const late = client.attach(first.runId, { after });
+      late.onChange(() => {});
+      await clock.advance(1_000);
+      expect(late.view, `after ${after}`).toMatchObject({ status: 'PAUSED', text: '' });
+      expect(late.view.approvals, `after ${after}`).toEqual(approvals.slice(1));
+      late.close();
+    }
+  });
+
   it('R-13 tells how a run ended, also at its last index', async () => {
     const { client, clock, settle } = openWorld();
     const { runId } = await settle(client.start({ agent: 'echo', message: 'a b c' }));

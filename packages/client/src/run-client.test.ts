@@ -71,6 +71,76 @@ describe('starting a run', () => {
     await expect(started).rejects.toMatchObject({ name: 'TooLargeError', code: 'too_large' });
   });
 
+  it.each([408, 425])('asks again where the gateway was not ready (%i)', async (status) => {
+    const { client, request, clock } = setUp();
+    const started = client.start({ agent: 'echo', message: 'hi' });
+    (await request()).answer(status);
+    await clock.advance(1_000);
+    (await request()).answer(202, ACCEPTED);
+    await started;
+  });
+
+  it.each([
+    ['Thu, 01 Jan 1970 00:00:20 GMT', 20_000],
+    ['Thu, 01 Jan 1970 02:00:00 GMT', 3_600_000],
+    ['Wed, 31 Dec 1969 00:00:00 GMT', 1_000],
+    ['soon', 1_000],
+  ])('waits until the date that a busy gateway says: %s', async (date, waitMs) => {
+    const { client, request, clock, retries } = setUp();
+    void client.start({ agent: 'echo', message: 'hi' });
+    (await request()).answer(503, { detail: 'Busy.' }, { 'retry-after': date });
+    await clock.settle();
+    expect(retries).toEqual([waitMs]);
+  });
+
+  it.each([
+    [301, { location: 'https://there/agents/echo/runs' }, 'redirects to https://there/agents/echo/runs'],
+    [302, {}, 'redirects to another url'],
+  ])('rejects where it is led elsewhere (%i)', async (status, headers, sentence) => {
+    const { client, request, asked } = setUp();
+    const started = client.start({ agent: 'echo', message: 'hi' });
+    (await request()).answer(status, undefined, headers);
+    await expect(started).rejects.toThrow(`The gateway ${sentence}.`);
+    await expect(started).rejects.toMatchObject({ name: 'GatewayError', code: 'bad_request' });
+    expect([asked.length, asked[0]?.redirect]).toEqual([1, 'manual']);
+  });
+
+  it.each<[string, (client: RunClient) => Promise<unknown>, unknown]>([
+    ['a start without a run', (client) => client.start({ agent: 'echo', message: 'hi' }), { ok: true }],
+    ['a list', (client) => client.start({ agent: 'echo', message: 'hi' }), []],
+    ['null', (client) => client.start({ agent: 'echo', message: 'hi' }), null],
+    ['a run without a kind', (client) => client.cancel('r1'), {}],
+    ['questions that are no list', (client) => client.approvals(), {}],
+    ['an output of no run', (client) => client.attach('r1', { agent: 'echo' }).get(), {}],
+    ['no JSON', (client) => client.start({ agent: 'echo', message: 'hi' }), undefined],
+    ['no JSON', (client) => client.attach('r1', { agent: 'echo' }).cancel(), undefined],
+  ])('does not take for a gateway what answers with %s', async (_what, call, body) => {
+    const { client, request, asked, clock } = setUp();
+    const called = call(client);
+    called.catch(() => {});
+    (await request()).answer(200, body);
+    await expect(called).rejects.toMatchObject({
+      name: 'GatewayError',
+      code: 'bad_request',
+      message: expect.stringMatching(/^What answers at http:\/\/there\/\S+ is no gateway\.$/),
+    });
+    expect([asked.length, clock.timers]).toEqual([1, 0]);
+  });
+
+  it('asks again where an answer broke off', async () => {
+    const { client, clock, asked } = setUp({
+      fetch: async () =>
+        asks++
+          ? Response.json(ACCEPTED)
+          : new Response(new ReadableStream({ start: (body) => body.error(new TypeError('terminated')) })),
+    });
+    let asks = 0;
+    const started = client.start({ agent: 'echo', message: 'hi' });
+    await clock.advance(1_000);
+    await started;
+    expect([asks, asked.length]).toEqual([2, 0]);
+  });
+
   it('gives up after the attempts it may make, and when its signal is aborted', async () => {
     const { client, request, clock } = setUp({ maxReconnectAttempts: 1 });
     const started = client.start({ agent: 'echo', message: 'hi' });
@@ -114,7 +184,8 @@ describe('starting a run', () => {
     [{ message: 'hi' }, 'agent, team or workflow'],
     [{ agent: 'a', team: 'b', message: 'hi' }, 'team must not be used with agent'],
     [{ agent: '', message: 'hi' }, 'agent'],
-    [{ agent: 'a', message: '' }, 'message'],
+    [{ agent: '..', message: 'hi' }, 'agent must not be ..'],
+    [{ agent: 'a', message: '' }, 'message must not be empty'],
     [{ agent: 'a', message: 5 as never }, 'message'],
     [{ agent: 'a', message: null as never }, 'message'],
     [{ agent: 'a', message: 'hi', sessionId: '' }, 'sessionId'],
@@ -283,6 +354,9 @@ describe('calls by the id of a run', () => {
   it('refuse what is no id, and no index', () => {
     const { client } = setUp();
     expect(() => client.attach('')).toThrow('runId');
+    expect(() => client.attach('.')).toThrow('runId must not be .');
+    expect(() => client.attach('..')).toThrow('runId must not be ..');
+    expect(() => client.attach('..a')).not.toThrow();
     expect(() => client.attach('r1', { after: 0.5 })).toThrow('after');
     expect(() => client.attach('r1', { team: '' })).toThrow('team');
   });

@@ -5,7 +5,7 @@ import { platformOf } from './connection/platform.ts';
 import { createTokens } from './connection/tokens.ts';
 import { ApprovalConflictError } from './errors.ts';
 import type { RunClientEvent } from './run/follow.ts';
-import { createRunHandle, type RunHandle, type ToolAnswer } from './run/handle.ts';
+import { type Answer, createRunHandle, type RunHandle, type ToolAnswer } from './run/handle.ts';
 import {
   type AttachOptions,
   checkId,
@@ -52,13 +52,18 @@ export class RunClient {
     const { message, sessionId, idempotencyKey = this.#requests.platform.id(), signal } = options;
     const path = componentPath(options);
     checkOption('agent, team or workflow', path, 'string');
-    checkOption('message', message, typeof message === 'object' ? 'object' : 'string', !!message);
+    checkOption(
+      'message',
+      message === '' ? 'empty' : message,
+      typeof message === 'object' ? 'object' : 'string',
+      !!message,
+    );
     checkId('idempotencyKey', idempotencyKey, KEY);
     if (sessionId !== undefined) checkId('sessionId', sessionId);
     const body = JSON.stringify({ message, session_id: sessionId, background: true, stream: false });
     const accepted = await this.#requests.ask<RunAccepted>(
       `${path}/runs`,
-      { body, headers: { 'idempotency-key': idempotencyKey } },
+      { body, headers: { 'idempotency-key': idempotencyKey }, has: 'run_id' },
       signal,
     );
     return this.#handle(accepted.run_id, accepted.session_id, -1, path);
@@ -78,8 +83,8 @@ export class RunClient {
   }
 
   /** As of a handle. */
-  cancel(runId: string, reason?: string): Promise<void> {
-    return this.attach(runId).cancel(reason);
+  cancel(runId: string, reason?: string, signal?: AbortSignal): Promise<void> {
+    return this.attach(runId).cancel(reason, signal);
   }
 
   continue(runId: string, tools?: readonly ToolAnswer[]): Promise<void> {
@@ -91,21 +96,29 @@ export class RunClient {
   }
 
   /** Answers a question of `approvals()`. Rejects with `ApprovalConflictError` when it has another answer already. */
-  async approve(approvalId: string, approved = true, note?: string): Promise<void> {
+  approve(approvalId: string, approved = true, note?: string): Promise<void> {
+    return this.#approve({ approvalId, approved, note });
+  }
+
+  /** The questions of all runs and turns that wait for an answer. */
+  approvals(): Promise<ApprovalJson[]> {
+    return this.#approvals();
+  }
+
+  async #approve({ approvalId, approved, note }: Answer, signal?: AbortSignal): Promise<void> {
     checkId('approvalId', approvalId);
     checkOption('approved', approved, 'boolean');
     const body = JSON.stringify({ approved, note });
     try {
-      await this.#requests.ask(`/approvals/${encodeURIComponent(approvalId)}`, { body });
+      await this.#requests.ask(`/approvals/${encodeURIComponent(approvalId)}`, { body }, signal);
     } catch (error) {
       // The same answer may be this one: what the gateway said to an earlier try was lost.
       if (!(error instanceof ApprovalConflictError) || error.answer.approved !== approved) throw error;
     }
   }
 
-  /** The questions of all runs and turns that wait for an answer. */
-  approvals(): Promise<ApprovalJson[]> {
-    return this.#requests.ask('/approvals');
+  #approvals(signal?: AbortSignal): Promise<ApprovalJson[]> {
+    return this.#requests.ask('/approvals', { has: 'length' }, signal);
   }
 
   #handle(runId: string, sessionId: string | null, after: number, component: string | undefined): RunHandle {
@@ -118,17 +131,19 @@ export class RunClient {
       after,
       path: async (signal) => {
         if (!found) {
-          const { kind, ...whose } = await this.#requests.ask<RunSummary>(`/runs/${run}`, {}, signal);
+          const { kind, ...whose } = await this.#requests.ask<RunSummary>(
+            `/runs/${run}`,
+            { has: 'kind' },
+            signal,
+          );
           found = componentPath({ [kind]: whose[`${kind}_id`] });
         }
         return `${found}/runs/${run}`;
       },
-      approve: (...answer) => this.approve(...answer),
-      asked: async () => {
-        const open = await this.approvals();
-        return open
-          .filter(({ run_id }) => run_id === runId)
-          .map(({ approval_id, tool }) => ({ ...tool, approval_id }));
+      approve: (answer, signal) => this.#approve(answer, signal),
+      asked: async (signal) => {
+        const open = await this.#approvals(signal);
+        return open.filter(({ run_id }) => run_id === runId);
       },
     });
   }

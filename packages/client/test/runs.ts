@@ -26,6 +26,7 @@ export interface Asked {
   readonly query: URLSearchParams;
   readonly headers: Headers;
   readonly body: unknown;
+  readonly redirect: RequestInit['redirect'];
   /** Its client no longer waits for it. */
   readonly isGone: boolean;
   answer(status: number, body?: unknown, headers?: Record<string, string>): void;
@@ -50,6 +51,7 @@ function createAsked(url: string, init: RequestInit, settle: PromiseWithResolver
     query: searchParams,
     headers: new Headers(init.headers),
     body: typeof init.body === 'string' ? JSON.parse(init.body) : undefined,
+    redirect: init.redirect,
     get isGone() {
       return isGone;
     },

@@ -21,8 +21,11 @@ export interface TranscriptOptions {
 
 /** Characters of a tool's arguments. */
 const MAX_ARGS = 100;
-/** Control characters: an answer must not move the cursor, or rename the terminal, of whoever reads it. */
-const UNSAFE = /(?![\n\t])\p{Cc}/gu;
+/**
+ * Control characters, and those that turn the direction of writing: an answer must not move the cursor, rename the terminal
+ * or make a line look like another one.
+ */
+const UNSAFE = /(?![\n\t])[\p{Cc}\p{Bidi_Control}]/gu;
 
 /** What stands there of an answer. */
 interface Told {

@@ -29,6 +29,8 @@ export interface AttachRunOptions extends Omit<RunOptions, keyof ComponentOption
 const BACKOFF = { initialMs: 250, maxMs: 5_000 };
 /** What is asked while a run is told again may have its answer in the next event: a question is put after so many ms. */
 const QUIET_MS = 150;
+/** Words of a member wait no longer for the end of their line, in ms. */
+const BEAT_MS = 200;
 const EXIT = { completed: 0, failed: 1, detached: 130 } as const;
 
 /**
@@ -59,7 +61,7 @@ export async function attachRun(runId: string, options: AttachRunOptions): Promi
 
 export async function cancelRun(runId: string, options: RunOptions): Promise<void> {
   const visit = open(options);
-  await visit.reach(() => visit.client.cancel(runId, 'cancelled in the terminal'));
+  await visit.reach((signal) => visit.client.cancel(runId, 'cancelled in the terminal', signal));
 }
 
 /** A gateway, and how it is with the way there. */
@@ -79,6 +81,8 @@ function open(options: RunOptions): Visit {
   const { stdin, stdout, stderr } = process;
   const isTerminal = !options.json && stdout.isTTY && stderr.isTTY;
   const screen = createScreen({ isTerminal, out: stdout, aside: stderr });
+  // Whoever reads one of them may have gone, and every later write fails again.
+  for (const stream of [stdout, stderr]) stream.on('error', () => {});
   const { promise: gone, reject } = Promise.withResolvers<never>();
   gone.catch(() => {}); // whoever waits is told
   const abort = new AbortController();
@@ -123,7 +127,11 @@ function open(options: RunOptions): Visit {
   };
 }
 
-async function show(handle: RunHandle, visit: Visit, options: RunOptions): Promise<number> {
+async function show(
+  handle: RunHandle,
+  visit: Visit,
+  options: RunOptions & AttachRunOptions,
+): Promise<number> {
   const { runId } = handle;
   const { screen, url, isInteractive } = visit;
   const transcript = createRunTranscript();
@@ -138,10 +146,15 @@ async function show(handle: RunHandle, visit: Visit, options: RunOptions): Promi
 
   /** The question that was put last: what a yes answers. */
   let put: string | null = null;
-  let putting: NodeJS.Timeout | undefined;
   let isPolling = false;
+  let isFound = false;
+  let isOver = false;
+  let heardAt = 0;
+  let isBeating = false;
+  let painted = Promise.resolve();
 
   function ask(): void {
+    if (performance.now() - heardAt < QUIET_MS) return;
     const [asked] = handle.view.approvals;
     if (!asked || asked.approvalId === put) return;
     put = asked.approvalId;
@@ -168,6 +181,7 @@ async function show(handle: RunHandle, visit: Visit, options: RunOptions): Promi
       }
       const approvalId = put;
       await handle.approve(approvalId, approved).catch((error: unknown) => {
+        if (isOver) return;
         if (!(error instanceof ApprovalConflictError)) {
           screen.note(sentenceOf(error));
           lines?.prompt();
@@ -179,7 +193,36 @@ async function show(handle: RunHandle, visit: Visit, options: RunOptions): Promi
     }
   }
 
+  async function paint(all?: 'all'): Promise<void> {
+    if (options.json) return;
+    for (const part of transcript.show(handle.view, all)) {
+      if (part.kind === 'line') screen.line(part.text);
+      else if (part.kind === 'piece') screen.piece(part);
+      else await screen.write(harmless(part.text));
+    }
+  }
+
+  /** In order: what waits for who reads comes before what is new. */
+  function paintNext(all?: 'all'): Promise<void> {
+    painted = painted.then(() => paint(all));
+    return painted;
+  }
+
+  async function beat(): Promise<void> {
+    if (isBeating) return; // who reads is behind
+    isBeating = true;
+    // Of a run that waits nothing may come but how it stands.
+    if (!isFound && handle.view.status !== 'PENDING') {
+      isFound = true;
+      visit.heard();
+    }
+    await paintNext('all'); // a question comes after the words that explain it
+    if (!isOver) ask();
+    isBeating = false;
+  }
+
   async function take(event: RunClientEvent): Promise<void> {
+    isFound = true;
     visit.heard();
     if (options.json) await screen.write(`${JSON.stringify(event)}\n`);
     if (event.event === 'gap') screen.note(`its events ${event.from} to ${event.to - 1} are gone`);
@@ -187,15 +230,9 @@ async function show(handle: RunHandle, visit: Visit, options: RunOptions): Promi
       isPolling = true;
       screen.note('something on the way holds streams back: asking again and again instead');
     }
-    if (!options.json) {
-      for (const { kind, text } of transcript.show(handle.view)) {
-        if (kind === 'line') screen.line(text);
-        else await screen.write(harmless(text));
-      }
-    }
-    clearTimeout(putting);
+    await paintNext();
+    heardAt = performance.now();
     if (!handle.view.approvals.some(({ approvalId }) => approvalId === put)) put = null;
-    putting = setTimeout(ask, QUIET_MS);
   }
 
   async function follow(): Promise<'ended'> {
@@ -203,12 +240,14 @@ async function show(handle: RunHandle, visit: Visit, options: RunOptions): Promi
     return 'ended';
   }
 
+  const beats = setInterval(() => void beat(), BEAT_MS);
   try {
     const answering = answer().then(() => left); // nobody types any more: it is watched all the same
     const how = await visit.reach(() => Promise.race([follow(), left, answering]));
     const { view } = handle;
     if (how === 'left') {
-      const back = `continuo run attach ${runId} --after ${view.lastEventIndex}${where}`;
+      const seen = Math.max(view.lastEventIndex, options.after ?? -1);
+      const back = `continuo run attach ${runId} --after ${seen}${where}`;
       screen.note(`left; the run goes on. Back: ${back}. To end it: continuo run cancel ${runId}${where}`);
       return EXIT.detached;
     }
@@ -218,7 +257,8 @@ async function show(handle: RunHandle, visit: Visit, options: RunOptions): Promi
       for (const line of treeOf(view, team ?? workflow ?? agent ?? runId)) screen.line(line);
     return view.status === 'COMPLETED' ? EXIT.completed : EXIT.failed;
   } finally {
-    clearTimeout(putting);
+    isOver = true;
+    clearInterval(beats);
     process.off('SIGINT', onInterrupt);
     lines?.close();
     handle.close();

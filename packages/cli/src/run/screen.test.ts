@@ -55,6 +55,34 @@ describe('the screen of a run', () => {
     expect(world.text).toBe('hel\n  + Ada\n  - Ada\nlo\n[back]\nx\n');
   });
 
+  it('goes on with the line of who speaks, and gives others their own', async () => {
+    const world = open(true);
+    const piece = (of: string, text: string) => world.screen.piece({ of, lead: `${of} | `, text });
+    piece('Ada', 'I');
+    piece('Ada', ' can');
+    piece('Bob', 'No');
+    piece('Ada', ' do');
+    await world.screen.write('own');
+    piece('Ada', '\n');
+    piece('Ada', ' it');
+    piece('Ada', '.\n');
+    piece('Bob', '!');
+    world.screen.line('- Bob');
+    piece('Bob', 'x');
+    world.screen.close();
+    expect(world.text).toBe('Ada | I can\nBob | No\nAda |  do\nown\nAda |  it.\nBob | !\n- Bob\nBob | x\n');
+  });
+
+  it('does not break the words of a run for those of others in a pipe', async () => {
+    const world = open(false);
+    world.screen.piece({ of: 'Ada', lead: 'Ada | ', text: 'I' });
+    await world.screen.write('hel');
+    world.screen.piece({ of: 'Ada', lead: 'Ada | ', text: ' can' });
+    await world.screen.write('lo');
+    world.screen.close();
+    expect([world.text, world.beside]).toEqual(['hello\n', 'Ada | I can\n']);
+  });
+
   it('keeps the words of a run alone in a pipe', async () => {
     const world = open(false);
     await world.screen.write('hel');

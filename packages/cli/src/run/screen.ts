@@ -11,10 +11,22 @@ export interface Screen {
   write(text: string): Promise<void>;
   /** A line of its own, whatever stands before it. */
   line(text: string): void;
+  /** A part of somebody's line: it goes on where that one's line stands, else on a line of its own. */
+  piece(piece: Piece): void;
   /** A line of the command itself. */
   note(text: string): void;
   /** Ends the line that stands. */
   close(): void;
+}
+
+/** Words of one of several who speak at once. */
+export interface Piece {
+  /** Whose words they are. */
+  readonly of: string;
+  /** What his lines begin with. */
+  readonly lead: string;
+  /** `\n` alone at its end, where the line ends. */
+  readonly text: string;
 }
 
 export function createScreen({
@@ -27,22 +39,37 @@ export function createScreen({
   readonly aside: Sink;
 }): Screen {
   let midLine = false;
+  /** Whose line stands unfinished beside the run's words; on a terminal, where these do not. */
+  let speaker: string | null = null;
+
+  /** Ends the line on which something else is to stand. */
+  function breakLine(): string {
+    const before = speaker !== null || (midLine && isTerminal) ? '\n' : '';
+    speaker = null;
+    if (isTerminal) midLine = false;
+    return before;
+  }
 
   function line(text: string): void {
-    const before = midLine && isTerminal ? '\n' : '';
-    if (isTerminal) midLine = false;
-    aside.write(`${before}${text}\n`);
+    aside.write(`${breakLine()}${text}\n`);
   }
 
   return {
     async write(text) {
       if (text === '') return;
+      if (isTerminal && speaker !== null) aside.write(breakLine());
       midLine = !text.endsWith('\n');
       if (!out.write(text)) await new Promise<void>((resolve) => void out.once('drain', resolve));
     },
     line,
+    piece({ of, lead, text }) {
+      if (speaker !== of && text === '\n') return; // its line was ended by another one
+      aside.write(`${speaker === of ? '' : breakLine() + lead}${text}`);
+      speaker = text.endsWith('\n') ? null : of;
+    },
     note: (text) => line(isTerminal ? `[${text}]` : `continuo: ${text}`),
     close() {
+      if (speaker !== null) aside.write(breakLine());
       if (midLine) out.write('\n');
       midLine = false;
     },

@@ -86,6 +86,25 @@ describe('members', () => {
     ]);
   });
 
+  it('speak in pieces of a line where these have waited', () => {
+    const transcript = createRunTranscript();
+    const said = (text: string, fields: Partial<MemberView> = {}, all?: 'all'): string[] =>
+      transcript
+        .show({ ...EMPTY, members: [{ ...ada, ...fields, text }] }, all)
+        .map((part) => (part.kind === 'piece' ? `${part.of} ${part.lead}${part.text}` : `<${part.text}>`));
+    expect(said('I can')).toEqual(['<  + Ada>']);
+    expect(said('I can', {}, 'all')).toEqual(['r1.1   Ada | I can']);
+    expect(said('I can', {}, 'all')).toEqual([]);
+    expect(said('I can res')).toEqual([]);
+    expect(said('I can res', {}, 'all')).toEqual(['r1.1   Ada |  res']);
+    expect(said('I can reserve\nit.\nOr')).toEqual(['r1.1   Ada | erve\n', '<  Ada | it.>']);
+    expect(said('I can reserve\nit.\nOr n', {}, 'all')).toEqual(['r1.1   Ada | Or n']);
+    expect(said('I can reserve\nit.\nOr not', { status: 'COMPLETED' })).toEqual([
+      'r1.1   Ada | ot\n',
+      '<  - Ada: completed>',
+    ]);
+  });
+
   it('are not shown again when an attempt starts over', () => {
     const done: MemberView = { ...ada, text: 'one\n', status: 'COMPLETED' };
     expect(
@@ -96,6 +115,15 @@ describe('members', () => {
         { attempt: 2, members: [done] },
       ),
     ).toEqual(['<  + Ada>', '<  Ada | one>', '<  - Ada: completed>', '<[it starts over: attempt 2]>']);
+  });
+
+  it('cannot turn the line of who reads', () => {
+    const turned = '\u202ea\u2066b\u2069\u200f\u061c';
+    expect(seen({ members: [{ ...ada, name: turned, text: `${turned}\n` }] })).toEqual([
+      '<  + ab>',
+      '<  ab | ab>',
+    ]);
+    expect(questionOf({ toolName: turned, args: turned })).toBe('ab ab');
   });
 
   it('cannot move the cursor of who reads', () => {

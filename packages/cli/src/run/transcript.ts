@@ -1,17 +1,20 @@
 import type { MemberView, OpenApproval, RunView, ToolCallView } from '@continuo/client';
 import { plain } from '../chat/transcript.ts';
+import type { Piece } from './screen.ts';
 
 /** What a person sees of a run, as a pure machine: views go in, and what is new in them comes out. */
 export interface RunTranscript {
-  /** What this view has that was not shown yet, in order. */
-  show(view: RunView): readonly Part[];
+  /** What this view has that was not shown yet, in order; of a member's words whole lines, and with `all` what follows them. */
+  show(view: RunView, all?: 'all'): readonly Part[];
 }
 
-/** The run's own words, to be written as they come; or a line about it: of a member, of a tool, of its end. */
-export interface Part {
-  readonly kind: 'text' | 'line';
-  readonly text: string;
-}
+/**
+ * The run's own words, to be written as they come; a line about it: of a member, of a tool, of its end; or a piece of a line
+ * of a member.
+ */
+export type Part =
+  | { readonly kind: 'text' | 'line'; readonly text: string }
+  | ({ readonly kind: 'piece' } & Piece);
 
 /** Characters of a tool's arguments, or of an error. */
 const MAX_SHOWN = 100;
@@ -38,8 +41,8 @@ export function createRunTranscript(): RunTranscript {
     return isMore ? [said] : [line('[it says something else this time]'), said];
   }
 
-  /** The words of a member go out by whole lines: several may speak at once. */
-  function memberText(member: MemberView, view: RunView): Part[] {
+  /** The words of a member go out by whole lines, as several may speak at once, or by what they have waited. */
+  function memberText(member: MemberView, view: RunView, isAll: boolean): Part[] {
     const { runId, name, text, status, step } = member;
     const indent = indentOf(view, runId);
     const known = heard.get(runId) ?? { length: 0, isOver: false };
@@ -49,11 +52,15 @@ export function createRunTranscript(): RunTranscript {
       const at = step === undefined ? '' : ` (${plain(step)})`;
       parts.push(line(`${indent}+ ${plain(name)}${at}`));
     }
-    const until = isOver(member) ? text.length : text.lastIndexOf('\n') + 1;
-    if (until > known.length) {
-      const lines = text.slice(known.length, until).replace(/\n$/, '').split('\n');
-      parts.push(...lines.map((each) => line(`${indent}${plain(name)} | ${plain(each)}`)));
-      known.length = until;
+    const until = isAll || isOver(member) ? text.length : text.lastIndexOf('\n') + 1;
+    const lead = `${indent}${plain(name)} | `;
+    for (const said of text.slice(known.length, until).match(/[^\n]*\n|[^\n]+/g) ?? []) {
+      const isBegun = known.length > 0 && text[known.length - 1] !== '\n';
+      known.length += said.length;
+      const isWhole = said.endsWith('\n') || isOver(member);
+      const words = plain(said.replace(/\n$/, ''));
+      if (isWhole && !isBegun) parts.push(line(lead + words));
+      else parts.push({ kind: 'piece', of: runId, lead, text: isWhole ? `${words}\n` : words });
     }
     if (isOver(member) && !known.isOver)
       parts.push(line(`${indent}- ${plain(name)}: ${status.toLowerCase()}`));
@@ -77,11 +84,11 @@ export function createRunTranscript(): RunTranscript {
   }
 
   return {
-    show(view) {
+    show(view, all) {
       const parts: Part[] = [];
       if (view.attempt > attempt) parts.push(line(`[it starts over: attempt ${view.attempt}]`));
       attempt = view.attempt;
-      for (const member of view.members) parts.push(...memberText(member, view));
+      for (const member of view.members) parts.push(...memberText(member, view, all === 'all'));
       for (const tool of view.toolCalls) parts.push(...call(tool, view));
       parts.push(...ownText(view));
       if (isOver(view) && !isEnded) {

@@ -85,6 +85,18 @@ describe('reading a run', () => {
     }
   });
 
+  it.each(['\u2028', '\u2029', '\u0085'])(
+    'R-2 takes LF alone for the end of a line: %j',
+    async (separator) => {
+      const world = setUp();
+      const { seen, whole, done } = read(attach(world));
+      (await world.stream()).say(said(0, `a${separator}data: b`), completed(1));
+      await done;
+      expect([seen, world.asked.length]).toEqual([[0, 1], 1]);
+      expect(whole[0]).toMatchObject({ content: `a${separator}data: b` });
+    },
+  );
+
   it('waits longer after each failure, and begins anew when an event came', async () => {
     const world = setUp();
     const { seen } = read(attach(world));
@@ -167,8 +179,9 @@ describe('reading a run', () => {
     const world = setUp();
     const { seen, done } = read(attach(world));
     const end = await world.stream();
-    end.say({ event: 'catch_up', current_event_count: 2 }, said(0), said(1), said(2));
-    end.say({ event: 'subscribed', current_event_count: 2 }, said(1), said(2), completed(3));
+    const status = 'running';
+    end.say({ event: 'catch_up', status, current_event_count: 2 }, said(0), said(1), said(2));
+    end.say({ event: 'subscribed', status, current_event_count: 2 }, said(1), said(2), completed(3));
     await done;
     expect(seen).toEqual([0, 1, 2, 3]);
   });

@@ -1,6 +1,6 @@
-import type { RunEventsPage, RunMeta, RunStreamEvent } from '@continuo/protocol';
+import type { RunEventsPage, RunMeta, RunStatus, RunStreamEvent } from '@continuo/protocol';
 import { ConnectionError, errorOf, GatewayError } from '../errors.ts';
-import { blocksOf, dataOf } from '../transports/sse-blocks.ts';
+import { blocksOf, fieldOf } from '../transports/sse-blocks.ts';
 import { SILENCE_MS } from '../transports/sse.ts';
 import { createFuse, type Fuse } from './fuse.ts';
 import type { Requests } from './requests.ts';
@@ -35,9 +35,13 @@ export interface FollowOptions {
   /** Of the run, below the base. */
   path(): Promise<string>;
   isEnd(event: RunStreamEvent): boolean;
+  /** How the run stands is told before the events that were missed. They wait until it resolves. */
+  stands(status: RunStatus): Promise<void>;
 }
 
-type Told = RunStreamEvent | RunMeta | { readonly current_event_count: number };
+/** What a page says of itself, as a stream does. */
+type Standing = Pick<RunEventsPage, 'status'> & { readonly current_event_count: number };
+type Told = RunStreamEvent | RunMeta | Standing;
 
 /**
  * A run's events after an index, each once and in order, over any number of broken connections, to the run's end; over a
@@ -77,7 +81,7 @@ export async function* follow(
         },
       );
       for await (const block of blocks) {
-        const data = dataOf(block);
+        const data = fieldOf(block, 'data');
         if (!data) continue;
         const told: Told = JSON.parse(data);
         if (!('error' in told) || 'event_index' in told) {
@@ -98,11 +102,16 @@ export async function* follow(
   async function* poll(path: string, fuse: Fuse): AsyncGenerator<Told, void, undefined> {
     const waitMs = line.isProven ? POLL_MS : 0;
     const { response } = await requests.send(`${path}&poll=${waitMs}`, {}, fuse, waitMs + ANSWER_MS);
-    const { gap, events, last_event_index, ended }: RunEventsPage & { readonly events: RunStreamEvent[] } =
-      await response.json();
+    const {
+      status,
+      gap,
+      events,
+      last_event_index,
+      ended,
+    }: RunEventsPage & { readonly events: RunStreamEvent[] } = await response.json();
     fuse.stop();
     if (gap) yield gap;
-    yield { current_event_count: events[0]?.event_index ?? last_event_index + 1 };
+    yield { status, current_event_count: events[0]?.event_index ?? last_event_index + 1 };
     yield* events;
     isOver = ended;
     const isEmpty = !ended && line.isProven && !events.length;
@@ -142,8 +151,10 @@ export async function* follow(
           after = told.to - 1;
           isNew = false;
           yield told;
-        } else if ('total_events' in told) clamp(told.total_events);
-        else if ('current_event_count' in told) clamp(told.current_event_count);
+        } else if ('status' in told) {
+          clamp('total_events' in told ? told.total_events : told.current_event_count);
+          await options.stands(told.status === 'running' ? 'RUNNING' : told.status);
+        }
       }
       if (isOver) return;
       if (isPolling) continue;

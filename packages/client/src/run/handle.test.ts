@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { outcome } from '../../test/client.ts';
 import { completed, member, read, said, setUp, told } from '../../test/runs.ts';
+import type { RunHandle } from './handle.ts';
 
 function open(after?: number) {
   const world = setUp();
@@ -195,16 +196,169 @@ describe('the view', () => {
     await clock.advance(1);
     end.say(member(2, 'RunStarted'));
     await clock.advance(1);
+    const result = handle.result();
     remove();
     end.say(said(3, 'c'), completed(4, 'abc'));
     await clock.advance(1);
+    await result;
     expect(texts).toEqual(['ab', 'ab']);
     expect(handle.view).toMatchObject({ text: 'abc', members: [{ name: 'Ada' }], lastEventIndex: 4 });
     expect([handle.sessionId, clock.timers]).toEqual(['s1', 0]);
   });
+
+  it('is not read any more when the last who listened has gone, and goes on for who comes', async () => {
+    const { handle, stream, request, clock, asked } = open();
+    const removers = [handle.onChange(() => {}), handle.onChange(() => {})];
+    const end = await stream();
+    end.say(said(0, 'a'));
+    await clock.advance(1);
+    removers[0]?.();
+    removers[0]?.();
+    await clock.settle();
+    expect(end.isOpen).toBe(true);
+    removers[1]?.();
+    const remove = handle.onChange(() => {});
+    await clock.settle();
+    expect([end.isOpen, asked.length]).toEqual([false, 2]);
+    expect((await request()).query.get('after')).toBe('0');
+    const again = await stream();
+    again.say(said(1, 'b'));
+    await clock.advance(1);
+    expect(handle.view.text).toBe('ab');
+    remove();
+    await clock.settle();
+    expect([again.isOpen, clock.timers, asked.length]).toEqual([false, 0, 2]);
+  });
+});
+
+describe('the view of a run that is read from its middle on', () => {
+  const replay = (status: string) => ({
+    event: 'replay',
+    run_id: 'r1',
+    status,
+    total_events: 4,
+    total_buffered: 4,
+    last_event_index_requested: 3,
+  });
+  const question = (id: string, run_id = 'r1') => ({
+    approval_id: id,
+    run_id,
+    tool: { tool_call_id: `c${id}`, tool_name: 'reserve', tool_args: { to: 'Porto' } },
+    expires_at: 9.5,
+  });
+
+  it('R-16 has what a paused run waits for, though that was said before', async () => {
+    const { handle, stream, request, clock, asked } = open(3);
+    let changes = 0;
+    handle.onChange(() => changes++);
+    const end = await stream();
+    end.say(replay('PAUSED'), told(4, 'ApprovalResolved', { approval_id: 'b' }));
+    const { path, answer } = await request();
+    expect([path, handle.view.lastEventIndex]).toEqual(['/approvals', -1]);
+    answer(200, [question('a'), question('b'), question('x', 'r2')]);
+    await clock.advance(1);
+    expect(changes).toBe(1);
+    expect(handle.view).toMatchObject({ status: 'PAUSED', lastEventIndex: 4 });
+    expect(handle.view.approvals).toEqual([
+      {
+        approvalId: 'a',
+        runId: 'r1',
+        toolCallId: 'ca',
+        toolName: 'reserve',
+        args: { to: 'Porto' },
+        expiresAt: 9_500,
+      },
+    ]);
+    end.cut();
+    await clock.advance(1_000);
+    (await request()).stream().say(replay('PAUSED'), told(5, 'RunContinued'));
+    await clock.advance(1);
+    expect([handle.view.status, asked.length]).toEqual(['RUNNING', 3]);
+  });
+
+  it('R-15, R-16 has it also where it is polled', async () => {
+    const { handle, request, clock } = open(3);
+    handle.onChange(() => {});
+    await request();
+    await clock.advance(3_000);
+    const page = { run_id: 'r1', status: 'PAUSED', events: [], last_event_index: 3, ended: false };
+    (await request()).answer(200, page);
+    (await request()).answer(200, [question('a')]);
+    await clock.settle();
+    expect(handle.view).toMatchObject({ status: 'PAUSED', approvals: [{ approvalId: 'a' }] });
+  });
+
+  it('is that of a running run, where it runs, and asks for nothing', async () => {
+    const { handle, stream, clock, asked } = open(3);
+    handle.onChange(() => {});
+    const end = await stream();
+    end.say({ event: 'subscribed', run_id: 'r1', status: 'running', current_event_count: 4 });
+    await clock.settle();
+    expect([handle.view.status, asked.length]).toEqual(['RUNNING', 1]);
+  });
+
+  it('is not that of an ended run before its end was read', async () => {
+    const { handle, stream, clock } = open(3);
+    const result = outcome(handle.result());
+    const end = await stream();
+    end.say(replay('COMPLETED'));
+    await clock.settle();
+    expect([handle.view.status, result.settled]).toEqual(['PENDING', undefined]);
+    end.say(completed(4, 'all of it'));
+    await clock.settle();
+    expect(result.settled).toMatchObject({ content: 'all of it' });
+  });
+
+  it('shows that it waits also to who may not see the questions', async () => {
+    const { handle, stream, request, clock } = open(3);
+    const { seen } = read(handle);
+    const end = await stream();
+    end.say(replay('PAUSED'));
+    (await request()).answer(403, { detail: 'No.' });
+    end.say(said(4));
+    await clock.settle();
+    expect([handle.view.status, seen]).toEqual(['PAUSED', [4]]);
+  });
+
+  it('reads all that was said where all is asked for, and asks for nothing else', async () => {
+    const { handle, stream, clock, asked } = open();
+    handle.onChange(() => {});
+    (await stream()).say(replay('PAUSED'));
+    await clock.settle();
+    expect([handle.view.status, asked.length]).toEqual(['PENDING', 1]);
+  });
 });
 
 describe('the calls of a run handle', () => {
+  it.each([
+    ['approve', (handle: RunHandle) => handle.approve('a')],
+    ['continue', (handle: RunHandle) => handle.continue()],
+    ['continue with answers', (handle: RunHandle) => handle.continue([])],
+    ['steer', (handle: RunHandle) => handle.steer('shorter')],
+    ['get', (handle: RunHandle) => handle.get()],
+  ])('end on close() where nobody has answered: %s', async (_name, call) => {
+    const { handle, request, clock } = open();
+    const called = outcome(call(handle));
+    (await request()).fail();
+    await clock.advance(1_000);
+    const asked = await request();
+    handle.close();
+    await clock.settle();
+    expect(called.settled).toMatchObject({ name: 'ConnectionError', message: 'close() was called.' });
+    expect([asked.isGone, clock.timers]).toEqual([true, 0]);
+  });
+
+  it('cancel until the signal is aborted', async () => {
+    const { handle, request, clock } = open();
+    const abort = new AbortController();
+    const cancelled = outcome(handle.cancel('enough', abort.signal));
+    (await request()).fail();
+    await clock.settle();
+    abort.abort(new Error('no gateway'));
+    await clock.settle();
+    expect([cancelled.settled, clock.timers]).toMatchObject([{ message: 'no gateway' }, 0]);
+  });
+
   it('R-12 cancel, also when its reader has left at once', async () => {
     const { handle, request, clock } = open();
     const cancelled = handle.cancel('enough');

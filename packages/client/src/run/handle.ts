@@ -1,11 +1,19 @@
-import type { ConfirmedTool, Content, RunOutput, RunStatus } from '@continuo/protocol';
-import { ConnectionError } from '../errors.ts';
+import type { ApprovalJson, ConfirmedTool, Content, RunOutput, RunStatus } from '@continuo/protocol';
+import { ConnectionError, GatewayError } from '../errors.ts';
 import { follow, type Line, type RunClientEvent } from './follow.ts';
+import { createFuse, type Fuse } from './fuse.ts';
 import type { Requests } from './requests.ts';
-import { endOf, isEnded, NO_VIEW, type RunView, viewEvent, viewOutput } from './view.ts';
+import { endOf, isEnded, NO_VIEW, type RunView, viewEvent, viewOutput, viewStanding } from './view.ts';
 
 /** The answer to a question of a run; with its `approval_id` where several calls have one id, as those of members may. */
 export type ToolAnswer = Pick<ConfirmedTool, 'tool_call_id' | 'approval_id' | 'confirmed' | 'note'>;
+
+/** The answer to a question, by the question's own id. */
+export interface Answer {
+  readonly approvalId: string;
+  readonly approved: boolean;
+  readonly note: string | undefined;
+}
 
 /** How a run ended. */
 export interface RunResult extends Pick<RunView, 'error'> {
@@ -27,12 +35,15 @@ export interface RunHandle extends AsyncIterable<RunClientEvent> {
   readonly transport: 'sse' | 'polling';
   /** As of the newest event that anybody here has read: an iteration, `result()` or `onChange()`. */
   readonly view: RunView;
-  /** Calls `listener` when the view has changed, at most once a task, and reads the run for it. Returns its remover. */
+  /**
+   * Calls `listener` when the view has changed, at most once a task, and reads the run for it, until nobody listens or
+   * waits for the result. Returns its remover.
+   */
   onChange(listener: () => void): () => void;
   /** Resolves when the run has ended, however; reads it until then. Rejects on `close()`, and where the gateway refuses. */
   result(): Promise<RunResult>;
-  /** Ends the run. Once is as good as twice, at any time. */
-  cancel(reason?: string): Promise<void>;
+  /** Ends the run. Once is as good as twice, at any time. The signal ends the asking for it. */
+  cancel(reason?: string, signal?: AbortSignal): Promise<void>;
   /** Answers a question. Rejects with `ApprovalConflictError` when it has another answer already. */
   approve(approvalId: string, approved?: boolean, note?: string): Promise<void>;
   /**
@@ -44,7 +55,10 @@ export interface RunHandle extends AsyncIterable<RunClientEvent> {
   steer(message: Content): Promise<string>;
   /** What the gateway keeps of the run. */
   get(): Promise<RunOutput>;
-  /** Reads no more: iterations end. The run goes on. */
+  /**
+   * Reads no more: iterations end, and what is still asked for rejects with a `ConnectionError`, but for `cancel`. The run
+   * goes on.
+   */
   close(): void;
 }
 
@@ -56,9 +70,17 @@ export interface HandleOptions {
   readonly after: number;
   /** Of the run, below the gateway's url. The signal ends the asking for it. */
   path(signal?: AbortSignal): Promise<string>;
-  approve(approvalId: string, approved: boolean, note?: string): Promise<void>;
-  /** The calls of the run that wait for a person. */
-  asked(): Promise<readonly Omit<ToolAnswer, 'confirmed'>[]>;
+  approve(answer: Answer, signal: AbortSignal): Promise<void>;
+  /** What the run waits for. */
+  asked(signal: AbortSignal): Promise<readonly ApprovalJson[]>;
+}
+
+/** The one reading for all who want the view. */
+interface Reading {
+  readonly fuse: Fuse;
+  /** How many want it. */
+  users: number;
+  done: Promise<void>;
 }
 
 export function createRunHandle(options: HandleOptions): RunHandle {
@@ -73,7 +95,7 @@ export function createRunHandle(options: HandleOptions): RunHandle {
   /** Where the next iteration begins. */
   let cursor = after;
   let isTold = true;
-  let reading: Promise<void> | undefined;
+  let reading: Reading | undefined;
 
   function change(next: RunView): void {
     view = next;
@@ -94,45 +116,71 @@ export function createRunHandle(options: HandleOptions): RunHandle {
   }
 
   /** The events after an index. What is new in them goes into the view, whoever reads it. */
-  async function* read(from: number): AsyncGenerator<RunClientEvent, void, undefined> {
+  async function* read(
+    from: number,
+    until: AbortSignal = signal,
+  ): AsyncGenerator<RunClientEvent, void, undefined> {
     const isEnd = (event: RunClientEvent): boolean =>
       !!endOf(event) && 'event_index' in event && event.run_id === runId;
-    for await (const event of follow({ requests, line, signal, path: () => path(signal), isEnd }, from)) {
+    const stands = async (status: RunStatus): Promise<void> => {
+      // What was said before the first event that was asked for is not read.
+      if (from < 0 || isEnded({ status }) || view.status !== 'PENDING') return;
+      const open = status === 'PAUSED' ? await options.asked(until).catch(noneFor) : [];
+      if (view.status === 'PENDING') change(viewStanding(view, status, open));
+    };
+    const events = follow({ requests, line, signal: until, path: () => path(until), isEnd, stands }, from);
+    for await (const event of events) {
       if ('event_index' in event) {
         sessionId = event.session_id;
         if (event.event_index > view.lastEventIndex) change(viewEvent(view, runId, event));
       }
       yield event;
     }
-    if (signal.aborted || isEnded(view)) return;
+    if (until.aborted || isEnded(view)) return;
     // It had ended before what was asked for.
-    const output = await get(signal).catch((error: unknown) => {
-      if (!signal.aborted) throw error;
+    const output = await get(until).catch((error: unknown) => {
+      if (!until.aborted) throw error;
     });
     if (output) change(viewOutput(view, output));
   }
 
-  async function readOn(): Promise<void> {
-    const events = read(Math.max(view.lastEventIndex, after));
+  async function readOn(until: AbortSignal): Promise<void> {
+    const events = read(Math.max(view.lastEventIndex, after), until);
     while (!(await events.next()).done);
   }
 
-  /** One reading for all who want the view. */
-  function keepUp(): Promise<void> {
-    reading ??= readOn().finally(() => {
-      reading = undefined;
-    });
-    return reading;
+  /** Reads for one more who wants the view. `leave` is idempotent; the last to leave ends the reading. */
+  function keepUp(): { readonly done: Promise<void>; leave(): void } {
+    if (!reading) {
+      const fuse = createFuse(platform, signal);
+      const begun: Reading = { fuse, users: 0, done: Promise.resolve() };
+      reading = begun;
+      begun.done = readOn(fuse.signal).finally(() => end(begun));
+    }
+    const joined = reading;
+    joined.users++;
+    let isIn = true;
+    return {
+      done: joined.done,
+      leave() {
+        if (isIn && !--joined.users) end(joined);
+        isIn = false;
+      },
+    };
   }
 
-  async function get(until?: AbortSignal): Promise<RunOutput> {
-    return requests.ask(await path(until), {}, until);
+  function end(ended: Reading): void {
+    ended.fuse.end();
+    if (reading === ended) reading = undefined;
   }
 
-  /** Not ended by `close()`: who cancels and leaves wants both. */
-  async function post(call: string, fields: object): Promise<void> {
+  async function get(until: AbortSignal): Promise<RunOutput> {
+    return requests.ask(await path(until), { has: 'run_id' }, until);
+  }
+
+  async function post(call: string, fields: object, until?: AbortSignal): Promise<void> {
     const body = JSON.stringify(fields);
-    await requests.ask(`${await path()}/${call}`, { body });
+    await requests.ask(`${await path(until)}/${call}`, { body }, until);
   }
 
   const handle: RunHandle = {
@@ -154,32 +202,55 @@ export function createRunHandle(options: HandleOptions): RunHandle {
     },
     onChange(listener) {
       listeners.add(listener);
-      keepUp().catch(() => {}); // `result()` tells why
-      return () => listeners.delete(listener);
+      const { done, leave } = keepUp();
+      done.catch(() => {}); // `result()` tells why
+      return () => {
+        listeners.delete(listener);
+        leave();
+      };
     },
     async result() {
-      if (!isEnded(view)) await keepUp();
-      if (!isEnded(view)) throw new ConnectionError('close() was called.');
+      if (!isEnded(view)) {
+        const { done, leave } = keepUp();
+        await done.finally(leave);
+      }
+      if (!isEnded(view)) throw closed();
       const { status, text: content, error } = view;
       return { status, content, ...(error && { error }) };
     },
-    async cancel(reason) {
-      await post('cancel', { reason });
+    async cancel(reason, until) {
+      await post('cancel', { reason }, until); // who cancels and leaves wants both
     },
     async approve(approvalId, approved = true, note) {
-      await options.approve(approvalId, approved, note);
+      await options.approve({ approvalId, approved, note }, signal);
     },
     async continue(tools) {
-      const answers = tools ?? (await options.asked()).map((tool) => ({ ...tool, confirmed: true }));
-      await post('continue', { tools: answers, stream: false, background: true });
+      const answers =
+        tools ??
+        (await options.asked(signal)).map(({ tool, approval_id }) => ({
+          ...tool,
+          approval_id,
+          confirmed: true,
+        }));
+      await post('continue', { tools: answers, stream: false, background: true }, signal);
     },
     async steer(message) {
       const message_id = platform.id();
-      await post('steer', { message, message_id });
+      await post('steer', { message, message_id }, signal);
       return message_id;
     },
-    get: () => get(),
-    close: () => closing.abort(),
+    get: () => get(signal),
+    close: () => closing.abort(closed()),
   };
   return handle;
+}
+
+function closed(): ConnectionError {
+  return new ConnectionError('close() was called.');
+}
+
+/** Who may read a run need not be one who may answer for it. */
+function noneFor(error: unknown): readonly ApprovalJson[] {
+  if (error instanceof GatewayError) return [];
+  throw error;
 }

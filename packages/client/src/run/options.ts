@@ -9,7 +9,8 @@ export interface RunClientOptions {
   readonly url: string;
   /**
    * A token, or who makes one: asked before the first request, and once more when the gateway refuses its token; the same
-   * token again ends what was asked with `UnauthorizedError`.
+   * token again ends what was asked with `UnauthorizedError`. One that throws is asked again like a broken network: for
+   * ever, unless `maxReconnectAttempts` says otherwise.
    */
   readonly token?: TokenSource;
   /** Default: the global one. */
@@ -48,7 +49,8 @@ export interface AttachOptions extends ComponentOption {
 
 const KINDS = ['agent', 'team', 'workflow'] as const;
 
-export function checkId(name: string, value: unknown, allowed: RegExp = /^.{1,200}$/s): void {
+/** `.` and `..` are no ids: they would lead out of a path. */
+export function checkId(name: string, value: unknown, allowed: RegExp = /^(?!\.\.?$).{1,200}$/s): void {
   checkOption(name, value, 'string', allowed.test(String(value)));
 }
 

@@ -15,9 +15,11 @@ const CODES: Readonly<Record<number, string>> = {
   401: 'unauthorized',
   403: 'forbidden',
   404: 'not_found',
+  408: 'unavailable',
   409: 'conflict',
   413: 'too_large',
   422: 'invalid',
+  425: 'unavailable',
   429: 'rate_limited',
   500: 'internal',
 };
@@ -26,6 +28,8 @@ export interface RunRequest {
   /** JSON, posted; without one the path is got. */
   readonly body?: string;
   readonly headers?: Readonly<Record<string, string>>;
+  /** A field that its answer must have: whatever answers without it is no gateway. */
+  readonly has?: string;
 }
 
 export interface Answered {
@@ -42,7 +46,10 @@ export interface Requests {
    * answer until `fuse` is stopped; a token has its own time. Rejects with the gateway's error, or with the network's.
    */
   send(path: string, request: RunRequest, fuse: Fuse, ms: number): Promise<Answered>;
-  /** Its JSON. Tried again until the gateway has answered: ask for nothing that must not be done twice. */
+  /**
+   * Its JSON. Tried again until the gateway has answered: ask for nothing that must not be done twice. Rejects with
+   * `bad_request` where it is not a gateway that answers.
+   */
   ask<T>(path: string, request?: RunRequest, signal?: AbortSignal): Promise<T>;
   /**
    * Waits before the next try, until the signal at the longest. Rejects with the error where no try can help; an `internal`
@@ -98,6 +105,7 @@ export function createRequests(options: RequestsOptions): Requests {
       fuse.arm(ms);
       const response = await ask(base + path, {
         signal: fuse.signal,
+        redirect: 'manual', // followed, a POST may become a GET
         ...(body && { method: 'POST', body }),
         headers: {
           ...(body && { 'content-type': 'application/json' }),
@@ -121,7 +129,7 @@ export function createRequests(options: RequestsOptions): Requests {
       error instanceof GatewayError &&
       (ruleOfCode(error.code) !== 'after' || (!isStream && error.code === 'internal'));
     if (isFinal || attempt >= maxAttempts) return Promise.reject(error);
-    const hint = error instanceof GatewayError ? Number(error.details.retry_after) * 1_000 || 0 : 0;
+    const hint = error instanceof GatewayError ? hintOf(error.details.retry_after, platform.now()) : 0;
     const waitMs = Math.max(Math.min(hint, MAX_HINT_MS), backoffDelay(backoff, attempt, platform.random()));
     onRetry?.(error, waitMs);
     return new Promise((resolve) => {
@@ -150,9 +158,14 @@ export function createRequests(options: RequestsOptions): Requests {
         let failure: unknown;
         try {
           const { response } = await send(path, request, fuse, REQUEST_MS);
-          return await response.json();
+          const told = await response.json();
+          if (request.has && told?.[request.has] === undefined) throw new SyntaxError();
+          return told;
         } catch (error) {
           failure = error;
+          // It came whole, else it were the network's error.
+          if (error instanceof SyntaxError)
+            failure = new GatewayError('bad_request', `What answers at ${base + path} is no gateway.`);
         } finally {
           fuse.end();
         }
@@ -163,12 +176,20 @@ export function createRequests(options: RequestsOptions): Requests {
   };
 }
 
+/** Of a `Retry-After`, seconds or a date: in ms. */
+function hintOf(value: unknown, now: number): number {
+  return Number(value) * 1_000 || Date.parse(String(value)) - now || 0;
+}
+
 async function refusalOf(response: Response): Promise<GatewayError> {
   const { status, headers } = response;
   const told = await response.json().catch(() => null);
   const fields = { ...told, ...told?.error, retry_after: headers.get('retry-after') };
   const code = textOf(fields.code) ?? CODES[status] ?? (status < 500 ? 'bad_request' : 'unavailable');
-  const message = textOf(fields.message ?? fields.detail) ?? `The gateway answers ${status}.`;
+  // Browsers give a redirect the status 0, and do not say where it leads.
+  const answer =
+    status < 400 ? `redirects to ${headers.get('location') ?? 'another url'}` : `answers ${status}`;
+  const message = textOf(fields.message ?? fields.detail) ?? `The gateway ${answer}.`;
   // Of conflicts, those about approvals alone have an answer to tell of.
   if (code === 'conflict' && fields.approved === undefined) return new GatewayError(code, message, fields);
   return errorOf({ by: fields.resolved_by, ...fields, code, message });

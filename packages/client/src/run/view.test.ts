@@ -131,6 +131,26 @@ describe('the view of a run', () => {
     expect(fold(pause, completed(3)).approvals).toEqual([]);
   });
 
+  it('R-16 has members that wait for a person, until the run goes on', () => {
+    const asks = member(1, 'ApprovalRequested', { approval_id: 'a1', ...tool('c1'), expires_at: 9 });
+    const bob = (index: number, event: string) => member(index, event, { run_id: 'r1.2', agent_name: 'Bob' });
+    const events = [
+      member(0, 'RunStarted'),
+      asks,
+      bob(2, 'RunStarted'),
+      told(3, 'TeamRunPaused', { tools: [], requirements: [] }),
+      member(4, 'ApprovalResolved', { approval_id: 'a1', approved: true }),
+      told(5, 'TeamRunContinued'),
+    ];
+    const statusesAfter = (count: number) => {
+      const { status, members } = fold(...events.slice(0, count));
+      return [status, ...members.map((each) => each.status)];
+    };
+    expect(statusesAfter(4)).toEqual(['PAUSED', 'PAUSED', 'RUNNING']);
+    expect(statusesAfter(5)).toEqual(['PAUSED', 'PAUSED', 'RUNNING']);
+    expect(statusesAfter(6)).toEqual(['RUNNING', 'RUNNING', 'RUNNING']);
+  });
+
   it('R-16 tells questions apart whose calls have the same id', () => {
     const tools = ['1', '2'].map((id) => tool('c', { tool_args: id, approval_id: `a${id}` }).tool);
     const requirements = ['1', '2'].map((id) => ({

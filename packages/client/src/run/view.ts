@@ -1,4 +1,4 @@
-import type { RunOutput, RunStatus, RunStreamEvent } from '@continuo/protocol';
+import type { ApprovalJson, RunOutput, RunStatus, RunStreamEvent } from '@continuo/protocol';
 
 /** A call of a tool, of the run or of a member. */
 export interface ToolCallView {
@@ -154,7 +154,7 @@ export function viewEvent(before: RunView, runId: string, told: RunStreamEvent):
     case 'RunPaused':
       return { ...say({ status: 'PAUSED' }), approvals: asked(view, event) };
     case 'RunContinued':
-      return say({ status: 'RUNNING' });
+      return { ...say({ status: 'RUNNING' }), ...(isOwn && { members: members.map(goOn) }) };
     case 'RunAttempt':
       if (!isOwn) return say({ text: '' });
       return {
@@ -166,7 +166,8 @@ export function viewEvent(before: RunView, runId: string, told: RunStreamEvent):
         attempt: event.attempt ?? view.attempt + 1,
       };
     case 'ApprovalRequested':
-      return { ...say({}), approvals: asked(view, event) };
+      // A run that asks goes on until it pauses, and its member waits.
+      return { ...say(isOwn ? {} : { status: 'PAUSED' }), approvals: asked(view, event) };
     case 'ApprovalResolved':
       return {
         ...say({}),
@@ -190,6 +191,22 @@ export function viewEvent(before: RunView, runId: string, told: RunStreamEvent):
   }
 }
 
+/** The view of a run of which no event was read: as it stands, with what it waits for. */
+export function viewStanding(view: RunView, status: RunStatus, open: readonly ApprovalJson[]): RunView {
+  return {
+    ...view,
+    status,
+    approvals: open.map(({ approval_id: approvalId, run_id: runId, tool, expires_at }) => ({
+      approvalId,
+      runId,
+      toolCallId: tool.tool_call_id,
+      toolName: tool.tool_name,
+      args: tool.tool_args,
+      expiresAt: expires_at * 1_000,
+    })),
+  };
+}
+
 /** The view of a run that ended before what was asked for: as the server reports it. */
 export function viewOutput(view: RunView, { status, content, error_type, ...output }: RunOutput): RunView {
   const message = 'error' in output ? String(output.error) : status;
@@ -205,6 +222,11 @@ export function viewOutput(view: RunView, { status, content, error_type, ...outp
 /** The list with an item in the place of the one that it was made of, or at its end. */
 function put<T>(list: readonly T[], known: T | undefined, item: T): readonly T[] {
   return known ? list.with(list.indexOf(known), item) : [...list, item];
+}
+
+/** A run goes on when all its questions are answered. */
+function goOn(member: MemberView): MemberView {
+  return member.status === 'PAUSED' ? { ...member, status: 'RUNNING' } : member;
 }
 
 function newMember(event: Fields): MemberView {

@@ -22,7 +22,10 @@ export async function* blocksOf(
   }
 }
 
-/** The data of a block, which gateways write in one line: JSON. */
-export function dataOf(block: string): string | undefined {
-  return /^data: (.*)/m.exec(block)?.[1];
+/** A field of a block, which gateways write in one line: JSON, or an index. */
+export function fieldOf(block: string, name: 'data' | 'id'): string | undefined {
+  const start = `${name}: `;
+  // LF alone ends a line: to a regular expression U+2028 and U+2029 end one too, and JSON has them as they are.
+  const line = block.split('\n').find((each) => each.startsWith(start));
+  return line?.slice(start.length);
 }

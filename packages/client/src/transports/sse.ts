@@ -1,6 +1,6 @@
 import { mergeVectorCursors } from '@continuo/protocol/cursor';
 import { dialHttp, type HttpSocket, type HttpTransportOptions } from './http.ts';
-import { blocksOf, dataOf } from './sse-blocks.ts';
+import { blocksOf, fieldOf } from './sse-blocks.ts';
 import { CloseError, type PushTransport, transportOf } from './transport.ts';
 
 /** The gateway sends a comment every 15 s: after so much silence the stream is dead, in ms. */
@@ -14,9 +14,9 @@ function dialSse(options: HttpTransportOptions): HttpSocket {
       ms: SILENCE_MS,
       async read(response, alive) {
         for await (const block of blocksOf(response, alive)) {
-          const data = dataOf(block);
+          const data = fieldOf(block, 'data');
           // A position may come without a frame.
-          const id = /^id: (.*)/m.exec(block)?.[1];
+          const id = fieldOf(block, 'id');
           const frame = data && JSON.parse(data);
           if (frame?.code === 'taken_over') throw new CloseError(4409, frame.code);
           if (frame) line.push(frame);
