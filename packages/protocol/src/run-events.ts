@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { whose } from './runs.ts';
 import { Content } from './events.ts';
 
 /**
@@ -16,12 +17,7 @@ const base = {
   /** Of a member within a step of a workflow: the workflow's run, and the step. */
   workflow_run_id: z.string().optional(),
   step_name: z.string().optional(),
-  agent_id: z.string().optional(),
-  agent_name: z.string().optional(),
-  team_id: z.string().optional(),
-  team_name: z.string().optional(),
-  workflow_id: z.string().optional(),
-  workflow_name: z.string().optional(),
+  ...whose,
   session_id: z.string(),
   /** Unix seconds. */
   created_at: z.int(),

@@ -147,7 +147,7 @@ export const RunEventJson = z.looseObject({
 export type RunEventJson = z.infer<typeof RunEventJson>;
 
 /** Of what kind the component is, and which one. */
-const whose = {
+export const whose = {
   agent_id: z.string().optional(),
   agent_name: z.string().optional(),
   team_id: z.string().optional(),
