@@ -51,7 +51,7 @@ describe('a run that is started with a key', () => {
     const { run } = await runs.create(start);
     for (const _wait of range(1, 3)) {
       await clock.advance(5 * 24 * 3_600_000);
-      await runs.tasks.settled(run.log); // it waits for a person
+      await runs.tasks.settled(run.log, []); // it waits for a person
     }
     expect(await runs.create(start)).toMatchObject({ run: { runId: run.runId }, isNew: false });
     sessions.close();
@@ -188,7 +188,7 @@ describe('a run that waits for a person', () => {
     const { runs, clock, store, sessions } = createRunWorld();
     const { run } = await runs.create({ owner: 'me', component: echo, input: 'x'.repeat(5_000) });
     await clock.advance(6 * DAY_MS);
-    await runs.tasks.settled(run.log); // it waits for a person
+    await runs.tasks.settled(run.log, []); // it waits for a person
     await clock.advance(6 * DAY_MS);
     expect(await runs.find('me', echo, run.runId)).toMatchObject({ input: run.input });
     expect(await store.logs.heads([run.log])).toMatchObject([{ offset: 0 }]);

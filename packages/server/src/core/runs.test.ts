@@ -44,7 +44,7 @@ function createWorld(): World {
       await writer.write({ type: 'run.started' });
       await writer.write({ type: 'text.delta', text });
       await writer.end({ status: 'completed' });
-      await runs.tasks.settled(log);
+      await runs.tasks.settled(log, []);
     },
     async conversation(run) {
       const { state } = await sessions.state(`session:me:${run.sessionId}`);
@@ -100,9 +100,9 @@ describe('a run with a log of its own', () => {
     const { create, runs, drive, conversation } = createWorld();
     const run = await create('mine');
     expect(await conversation(run)).toEqual(['user: hello']);
-    await runs.tasks.settled(run.log); // it has not ended: nothing to tell
+    await runs.tasks.settled(run.log, []); // it has not ended: nothing to tell
     await drive(run, 'hi');
-    await runs.tasks.settled(run.log);
+    await runs.tasks.settled(run.log, []);
     expect(await conversation(run)).toEqual(['user: hello', 'assistant: hi']);
   });
 

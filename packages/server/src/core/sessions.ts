@@ -241,8 +241,8 @@ export function createSessions(options: SessionsOptions): Sessions {
   }
 
   /** A turn that waits for a person keeps its session. */
-  async function settled(log: string): Promise<void> {
-    if ((await fold(log)).state.paused.length === 0) return;
+  async function settled(log: string, paused: readonly Task[]): Promise<void> {
+    if (paused.length === 0) return;
     const name = parseLog(log);
     const stored = 'owner' in name ? await records.get(keyOf.session(name.owner, name.id)) : null;
     if (stored) await store({ ...(stored.value as SessionRecord), log });

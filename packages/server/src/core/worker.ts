@@ -56,7 +56,7 @@ export interface Due {
 export interface TaskSource {
   due(log: string): Promise<Due>;
   /** What remains to be told of how the log stands: it has nothing due, or an answer has come. Idempotent. */
-  settled(log: string): Promise<void>;
+  settled(log: string, paused: readonly Task[]): Promise<void>;
 }
 
 export interface Workers {
@@ -240,7 +240,7 @@ export function createWorkers(options: WorkersOptions): Workers {
         const due = await sourceOf(log).due(log);
         const { stopped, told } = await lookAt(due.paused, { token, epoch });
         if (told) {
-          await sourceOf(log).settled(log);
+          await sourceOf(log).settled(log, due.paused);
           continue;
         }
         const task = stopped ?? due.next;
@@ -250,7 +250,7 @@ export function createWorkers(options: WorkersOptions): Workers {
           const fence = { run: task.runId, token, epoch };
           if (!(await perform(task, fence, held))) return;
         } else {
-          await sourceOf(log).settled(log);
+          await sourceOf(log).settled(log, due.paused);
           await lookLater(log, due.paused);
           await takeOff(log, listed);
           if (!mine.again) return;
