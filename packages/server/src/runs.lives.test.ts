@@ -210,7 +210,51 @@ describe('a question of a run', () => {
   });
 });
 
+describe('an answer at a server that has not the agent', () => {
+  it.each(['/approvals', '/continue'])('R-18, R-16 reaches one that has it: %s', async (way) => {
+    const { world, pause, puppet, path } = await beginRun();
+    await pause('c1');
+    const other = openGateway({ beside: world, agents: way === '/continue' ? [puppet.component] : [] });
+    await world.clock.advance(12_000);
+    if (way === '/continue') {
+      const tools = [{ tool_call_id: 'c1', confirmed: true }];
+      await other.post(path('/continue'), { tools, stream: false, background: true });
+    } else {
+      const { approval_id: id } = only((await other.get('/approvals')).body as { approval_id: string }[]);
+      await other.post(`/approvals/${id}`, { approved: true });
+    }
+    await world.clock.advance(2_000);
+    expect(puppet.runs).toHaveLength(2);
+  });
+});
+
 describe('many runs of one owner', () => {
+  it('R-12, R-16 can be cancelled and answered beyond the bound', async () => {
+    const puppet = createPuppet('puppet');
+    const { clock, post, get } = openGateway({ agents: [puppet.component] });
+    const start = { message: 'hi', stream: false, background: true };
+    const begin = async (): Promise<string> => {
+      const { body } = await post('/agents/puppet/runs', start);
+      return `/agents/puppet/runs/${(body as { run_id: string }).run_id}`;
+    };
+    const asking = await begin();
+    await clock.settle();
+    only(puppet.runs).say(ASK);
+    only(puppet.runs).finish();
+    await clock.settle();
+    await Promise.all(range(1, 1_000).map(begin));
+    const waiting = await begin();
+    await clock.settle();
+    expect((await get(waiting)).body).toMatchObject({ status: 'PENDING' });
+    await post(`${waiting}/cancel`);
+    const { approval_id: id } = only((await get('/approvals')).body as { approval_id: string }[]);
+    await post(`/approvals/${id}`, { approved: true });
+    await clock.advance(1_500);
+    expect((await get(waiting)).body).toMatchObject({ status: 'CANCELLED' });
+    const { events } = (await get(asking)).body as { events: { event: string }[] };
+    expect(events.map(({ event }) => event)).toContain('ApprovalResolved'); // it goes on when there is room
+  });
+
   it('keep nobody else from theirs', async () => {
     const { agents, count } = { agents: [createPuppet('puppet').component], count: 1_010 };
     const echo: Component = { kind: 'agent', id: 'echo', name: 'Echo', async *run() {} };

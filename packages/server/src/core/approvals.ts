@@ -194,6 +194,7 @@ export function createApprovals(options: {
           record.log,
           record.component,
           async () => first !== null || (await put(key, { ...record, answer }, version)) !== null,
+          'wish',
         );
         if (isStored) return { answer: first ?? answer, isNew: first === null };
       }

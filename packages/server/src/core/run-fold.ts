@@ -1,5 +1,6 @@
 import type { EndStatus, Entry } from '@continuo/protocol';
 import type { Clock, Head, Logs, Records } from '../ports.ts';
+import { type Checkpoint, storeCheckpoint } from './checkpoint.ts';
 import { foldLog } from './fold.ts';
 import { keyOf } from './names.ts';
 import { type RunState, reduceRun } from './run.ts';
@@ -24,13 +25,6 @@ export interface RunReport {
 
 /** How a run stands: `pending` until it has begun. */
 export type RunStanding = RunState['status'] | 'pending';
-
-/** A run up to a position of one epoch of its log. */
-interface Checkpoint {
-  readonly epoch: string;
-  readonly offset: number;
-  readonly state: RunState | null;
-}
 
 /** What the logs of runs say, also where their beginnings were trimmed: a checkpoint then stands in for these. */
 export interface RunFold {
@@ -57,11 +51,16 @@ export function createRunFold({
     log: string,
     createEach?: () => (entry: Entry) => void,
   ): Promise<{ state: RunState | null; epoch: string; offset: number }> {
-    for (;;) {
+    for (let overtaken = 0; ; ) {
       const [head = null] = await logs.heads([log]);
       const { epoch = '', oldest = 1 } = head ?? {};
       const stored = oldest > 1 ? await records.get(keyOf.checkpoint(log)) : null;
-      const checkpoint = stored?.value as Checkpoint | undefined;
+      const checkpoint = stored?.value as Checkpoint<RunState | null> | undefined;
+      // One below what is kept was overtaken by a trim: another one is there by now.
+      if (checkpoint?.epoch === epoch && checkpoint.offset + 1 < oldest && stored?.version !== overtaken) {
+        overtaken = stored?.version ?? 0;
+        continue;
+      }
       const known = checkpoint?.epoch === epoch ? checkpoint : null;
       const each = createEach?.();
       const from = each ? oldest - 1 : Math.max(oldest - 1, known?.offset ?? 0);
@@ -108,9 +107,8 @@ export function createRunFold({
 
     async beforeTrim(log, before) {
       const { state, epoch, offset } = await fold(log);
-      const checkpoint: Checkpoint = { epoch, offset, state };
       const expiresAt = clock.now() + CHECKPOINT_KEEP_MS;
-      await records.put(keyOf.checkpoint(log), checkpoint, { expiresAt });
+      await storeCheckpoint({ logs, records }, log, { checkpoint: { epoch, offset, state }, expiresAt });
       return Math.min(before, offset + 1);
     },
   };

@@ -195,6 +195,19 @@ describe('a run that waits for a person', () => {
     sessions.close();
   });
 
+  it('R-10, R-16 goes on in its conversation, however long it waited and whoever looked at it meanwhile', async () => {
+    const { runs, clock, sessions } = createRunWorld();
+    await runs.create({ owner: 'me', component: echo, input: 'first', sessionId: 's1' });
+    const { run } = await runs.create({ owner: 'me', component: echo, input: 'second', sessionId: 's1' });
+    await runs.tasks.settled(run.log, []); // it waits for a person
+    const { session } = await sessions.open({ owner: 'me', component: 'agent:echo', sessionId: 's1' });
+    sessions.view(session)();
+    await clock.advance(6 * DAY_MS);
+    const history = await (await runs.tasks.due(run.log)).next?.history();
+    expect(history?.map(({ content }) => content)).toEqual(['first']);
+    sessions.close();
+  });
+
   it('R-18 its turn ends, though nobody has looked at its session since', async () => {
     const puppet = createPuppet('puppet');
     const { join, clock } = openGateway({ agents: [puppet.component] });

@@ -107,6 +107,7 @@ export function createRuns(options: {
     if (!run || !head) return;
     await tell(run, head.ended ? await endOf(run, head) : await questionsOf(run));
     await stored.keep(run); // also where it waits for a person: its time begins anew
+    if (!head.ended) await sessions.keep(run.owner, run.sessionId, clock.now() + KEEP_MS); // it goes on in its conversation
   }
 
   async function tell(run: Run, drafts: readonly Draft[]): Promise<void> {

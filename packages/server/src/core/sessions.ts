@@ -1,5 +1,6 @@
 import { type Content, eventOf, WireError } from '@continuo/protocol';
 import type { Clock, Head, Logs, Random, Records } from '../ports.ts';
+import { type Checkpoint, storeCheckpoint } from './checkpoint.ts';
 import { foldLog } from './fold.ts';
 import type { Journal, Retention, RetentionLimits } from './log.ts';
 import { keyOf, logOf, parseLog } from './names.ts';
@@ -30,6 +31,8 @@ export interface SessionRecord {
   /** `agent:echo`, `team:story-team`. */
   readonly component: string;
   readonly createdAt: number;
+  /** Unix ms until which it is kept though nobody looks at it: a run of it waits for a person. */
+  readonly keepUntil?: number;
 }
 
 export interface Session extends SessionRecord {
@@ -78,6 +81,8 @@ export interface Sessions {
   state(
     log: string,
   ): Promise<{ readonly state: SessionState; readonly offset: number; readonly epoch: string }>;
+  /** Keeps a session, if it is there, until a time, in unix ms, or as long as it is kept anyway. */
+  keep(owner: string, sessionId: string, until: number): Promise<void>;
   /** Keeps the session alive until the returned function is called. */
   view(session: Session): () => void;
   readonly viewed: number;
@@ -107,13 +112,6 @@ interface Folded {
   bytes: number;
 }
 
-/** A session up to a position of one epoch of its log. */
-interface Checkpoint {
-  readonly epoch: string;
-  readonly offset: number;
-  readonly state: SessionState;
-}
-
 export function createSessions(options: SessionsOptions): Sessions {
   const { logs, records, journal, workers, clock, random, inbox } = options;
   const viewers = new Map<string, { readonly session: Session; count: number }>();
@@ -124,11 +122,17 @@ export function createSessions(options: SessionsOptions): Sessions {
 
   async function store(session: Session): Promise<void> {
     const { log, ...record } = session;
-    const until = clock.now() + KEEP_MS;
+    const until = Math.max(clock.now() + KEEP_MS, record.keepUntil ?? 0);
     await Promise.all([
       records.put(keyOf.session(record.owner, record.sessionId), record, { expiresAt: until }),
       logs.keep(log, until + TOUCH_MS),
     ]);
+  }
+
+  /** As {@link store}, with what others know of it: until when it is kept. */
+  async function renew(session: Session): Promise<void> {
+    const known = await records.get(keyOf.session(session.owner, session.sessionId));
+    if (known) await store({ ...session, ...(known.value as SessionRecord) });
   }
 
   async function load(log: string): Promise<Folded> {
@@ -136,7 +140,7 @@ export function createSessions(options: SessionsOptions): Sessions {
       // The checkpoint first: a log that is trimmed after this look has a newer one.
       const stored = await records.get(keyOf.checkpoint(log));
       const { epoch = '', offset = 0, oldest = 1 } = (await logs.heads([log]))[0] ?? {};
-      const checkpoint = stored?.value as Checkpoint | undefined;
+      const checkpoint = stored?.value as Checkpoint<SessionState> | undefined;
       if (checkpoint?.epoch === epoch && checkpoint.offset + 1 >= oldest && checkpoint.offset <= offset) {
         const position = { epoch, offset: checkpoint.offset };
         const state = { ...createSessionState(), ...checkpoint.state }; // an older server knew less
@@ -173,8 +177,8 @@ export function createSessions(options: SessionsOptions): Sessions {
   async function saveCheckpoint(log: string, folded: Folded): Promise<void> {
     folded.checkpoint = folded.position.offset;
     folded.bytes = 0;
-    const value: Checkpoint = { ...folded.position, state: folded.state };
-    await records.put(keyOf.checkpoint(log), value, { expiresAt: clock.now() + KEEP_MS * 2 });
+    const checkpoint = { ...folded.position, state: folded.state };
+    await storeCheckpoint({ logs, records }, log, { checkpoint, expiresAt: clock.now() + KEEP_MS * 8 });
   }
 
   function remember(log: string, bytes: number): void {
@@ -287,7 +291,7 @@ export function createSessions(options: SessionsOptions): Sessions {
   }
 
   function touch(): void {
-    for (const { session } of viewers.values()) store(session).catch(() => {}); // the next hour's touch is in time too
+    for (const { session } of viewers.values()) renew(session).catch(() => {}); // the next hour's touch is in time too
     stopTouch = clock.schedule(clock.now() + TOUCH_MS, touch);
   }
   let stopTouch = clock.schedule(clock.now() + TOUCH_MS, touch);
@@ -342,6 +346,7 @@ export function createSessions(options: SessionsOptions): Sessions {
         owner,
         component,
         createdAt: resumed ? record.createdAt : clock.now(),
+        ...(resumed && record.keepUntil !== undefined && { keepUntil: record.keepUntil }),
         log: logOf.session(owner, id),
       };
       const [standing] = resumed ? await logs.heads([session.log]) : [];
@@ -382,6 +387,13 @@ export function createSessions(options: SessionsOptions): Sessions {
       return { state, ...position };
     },
 
+    async keep(owner, sessionId, until) {
+      const known = await records.get(keyOf.session(owner, sessionId));
+      const record = known?.value as SessionRecord | undefined;
+      if (!record || (record.keepUntil ?? 0) >= until) return;
+      await store({ ...record, keepUntil: until, log: logOf.session(owner, sessionId) });
+    },
+
     view(session) {
       const viewed = viewers.get(session.log) ?? { session, count: 0 };
       viewers.set(session.log, viewed);
@@ -389,7 +401,7 @@ export function createSessions(options: SessionsOptions): Sessions {
       return () => {
         if (--viewed.count > 0) return;
         viewers.delete(session.log);
-        store(session).catch(() => {}); // it then lives as long as its last touch gave it
+        renew(session).catch(() => {}); // it then lives as long as its last touch gave it
       };
     },
 

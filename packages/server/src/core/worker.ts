@@ -59,12 +59,15 @@ export interface TaskSource {
   settled(log: string, paused: readonly Task[]): Promise<void>;
 }
 
+/** `wish`: somebody waits for it to be looked at, also where there is no room for another run. */
+export type Urgency = 'work' | 'wish';
+
 export interface Workers {
   /**
    * Does `add`, which makes work in a log, so that the work is done by some server even when this one dies at any
    * moment. `component`: who must be there to do it.
    */
-  announce<T>(log: string, component: string, add: () => Promise<T>): Promise<T>;
+  announce<T>(log: string, component: string, add: () => Promise<T>, urgency?: Urgency): Promise<T>;
   /** Ends a run, durably and idempotently, wherever it is driven, also before it has begun and while it is paused. */
   cancel(run: Pick<Task, 'log' | 'component' | 'runId'>, reason: string): Promise<void>;
   /** Logs worked on here. */
@@ -116,6 +119,8 @@ interface Active {
   held: Held | null;
   /** Work was added since it last looked. */
   again: boolean;
+  /** It is there for a wish, and beyond the bounds: no agent is run for it. */
+  readonly isExtra: boolean;
   done: Promise<void>;
 }
 
@@ -246,12 +251,14 @@ export function createWorkers(options: WorkersOptions): Workers {
         const task = stopped ?? due.next;
         if (task) {
           if (closed) return; // it has not begun: another server does it
+          if (mine.isExtra && !stopped && (await wishOf(task)) === null) return; // there is no room: the scan finds it
           if (!listed) await list(log, task.component); // so that it is found if this server dies
           const fence = { run: task.runId, token, epoch };
           if (!(await perform(task, fence, held))) return;
         } else {
           await sourceOf(log).settled(log, due.paused);
           await lookLater(log, due.paused);
+          if (due.paused.some(({ component }) => !components.has(component))) return; // for a server that has it
           await takeOff(log, listed);
           if (!mine.again) return;
         }
@@ -358,14 +365,15 @@ export function createWorkers(options: WorkersOptions): Workers {
     return active.size >= MAX_ACTIVE || (activeOf.get(ownerOf(log)) ?? 0) >= MAX_ACTIVE_OF_OWNER;
   }
 
-  function start(log: string): void {
+  function start(log: string, urgency: Urgency = 'work'): void {
     const running = active.get(log);
     if (running) {
       running.again = true;
       return;
     }
-    if (closed || isFull(log)) return; // the scan finds it again
-    const mine: Active = { held: null, again: false, done: Promise.resolve() };
+    const isExtra = isFull(log);
+    if (closed || (isExtra && urgency === 'work')) return; // the scan finds it again
+    const mine: Active = { held: null, again: false, isExtra, done: Promise.resolve() };
     active.set(log, mine);
     countOwner(log, 1);
     mine.done = work(log, mine)
@@ -406,7 +414,12 @@ export function createWorkers(options: WorkersOptions): Workers {
   }
   scanLater();
 
-  async function announce<T>(log: string, component: string, add: () => Promise<T>): Promise<T> {
+  async function announce<T>(
+    log: string,
+    component: string,
+    add: () => Promise<T>,
+    urgency?: Urgency,
+  ): Promise<T> {
     announcing.set(log, (announcing.get(log) ?? 0) + 1);
     try {
       await list(log, component);
@@ -415,7 +428,7 @@ export function createWorkers(options: WorkersOptions): Workers {
       const left = (announcing.get(log) ?? 1) - 1;
       if (left > 0) announcing.set(log, left);
       else announcing.delete(log);
-      start(log);
+      if (components.has(component)) start(log, urgency);
     }
   }
 
@@ -424,7 +437,7 @@ export function createWorkers(options: WorkersOptions): Workers {
 
     async cancel({ log, component, runId }, reason) {
       const wish = { expiresAt: clock.now() + KEEP_MS };
-      await announce(log, component, () => records.put(keyOf.cancel(log, runId), { reason }, wish));
+      await announce(log, component, () => records.put(keyOf.cancel(log, runId), { reason }, wish), 'wish');
       const held = active.get(log)?.held;
       if (held?.runId === runId) abort(held, 'cancelled');
     },

@@ -2,8 +2,8 @@ import { type Approval, type ConfirmedTool, ContinueRequest, WireError } from '@
 import type { Principal } from '../core/access.ts';
 import type { Approvals } from '../core/approvals.ts';
 import { openApprovals, type RunState } from '../core/run.ts';
-import type { Runs } from '../core/runs.ts';
-import type { Logs } from '../ports.ts';
+import type { Run, Runs } from '../core/runs.ts';
+import type { Head, Logs } from '../ports.ts';
 import { parseBody, readBody } from './http.ts';
 import { sameJson } from './json.ts';
 import type { AnswerRun } from './run-answer.ts';
@@ -37,13 +37,22 @@ export function createContinueRun(options: {
     });
   }
 
+  /** What the log says, and where it ended when it said so. */
+  async function standingOf(run: Run): Promise<{ readonly before: Head; readonly state: RunState | null }> {
+    for (;;) {
+      const before = await headOf(logs, run);
+      const state = await runs.state(run);
+      if (state?.status !== 'paused' || (await headOf(logs, run)).offset === before.offset)
+        return { before, state };
+    }
+  }
+
   return async (asked) => {
     const { c, principal } = asked;
     const request = parseBody(ContinueRequest, await readBody(c), 'invalid');
     const { tools, session_id, stream, background } = request;
     const run = await findRun(runs, asked, session_id);
-    const before = await headOf(logs, run);
-    const state = await runs.state(run);
+    const { before, state } = await standingOf(run);
     if (state?.status !== 'paused') {
       const status = state ? STATUS[state.status] : 'PENDING';
       throw new WireError(
