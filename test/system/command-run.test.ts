@@ -94,6 +94,19 @@ describe('continuo run', () => {
     expect(rest.output.trim().split('\n')).toEqual(lines.slice(2));
   });
 
+  it.each([0, 1_000])(
+    'shows a run that ended before what was asked for: %i beyond its end',
+    async (beyond) => {
+      const whole = start(['one two', '--agent', 'echo', '--json']);
+      expect(await whole.ended()).toBe(0);
+      const [first = '', ...rest] = whole.output.trim().split('\n');
+      const { run_id }: { run_id: string } = JSON.parse(first);
+      const again = start(['attach', run_id, '--after', String(rest.length + beyond)]);
+      expect(await again.ended()).toBe(0);
+      expect(again.output).toBe('echo: one two\n');
+    },
+  );
+
   it('is left by Ctrl-C with 130, found again, and cancelled from elsewhere', async () => {
     const command = await startRun(['a story', '--agent', 'storyteller'], /\w+ \w+ \w+/);
     await until('it tells', END_MS, () => command.output.length > 20);

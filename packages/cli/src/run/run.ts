@@ -237,6 +237,7 @@ async function show(
 
   async function follow(): Promise<'ended'> {
     for await (const event of handle) await take(event);
+    await paintNext('all'); // how it ended is known without an event, where none was left to read
     return 'ended';
   }
 
