@@ -1,4 +1,6 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import { RunClient } from '@continuo/client';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
@@ -94,6 +96,19 @@ describe('continuo run', () => {
     expect(rest.output.trim().split('\n')).toEqual(lines.slice(2));
   });
 
+  it.each([0, 1_000])(
+    'shows a run that ended before what was asked for: %i beyond its end',
+    async (beyond) => {
+      const whole = start(['one two', '--agent', 'echo', '--json']);
+      expect(await whole.ended()).toBe(0);
+      const [first = '', ...rest] = whole.output.trim().split('\n');
+      const { run_id }: { run_id: string } = JSON.parse(first);
+      const again = start(['attach', run_id, '--after', String(rest.length + beyond)]);
+      expect(await again.ended()).toBe(0);
+      expect(again.output).toBe('echo: one two\n');
+    },
+  );
+
   it('is left by Ctrl-C with 130, found again, and cancelled from elsewhere', async () => {
     const command = await startRun(['a story', '--agent', 'storyteller'], /\w+ \w+ \w+/);
     await until('it tells', END_MS, () => command.output.length > 20);
@@ -108,6 +123,38 @@ describe('continuo run', () => {
     expect(await again.ended()).toBe(1);
     expect(again.errors).toContain('[cancelled: cancelled in the terminal]');
     expect(command.output.slice(0, 20)).not.toBe(again.output.slice(0, 20));
+  });
+
+  it('comes back to a gateway that went before the first event of a run', async () => {
+    const whose = { run_id: 'run_x', session_id: 'ses_x', agent_id: 'late', agent_name: 'Late' };
+    let says = '';
+    let readers = 0;
+    const gateway = createServer(({ url }, response) => {
+      if (url === '/runs/run_x') {
+        response.end(JSON.stringify({ ...whose, kind: 'agent', status: 'PENDING' }));
+        return;
+      }
+      readers++;
+      response.writeHead(200, { 'content-type': 'text/event-stream' }).write(`: heartbeat\n\n${says}`);
+    });
+    onTestFinished(() => {
+      gateway.close();
+      gateway.closeAllConnections();
+    });
+    await once(gateway.listen(0, '127.0.0.1'), 'listening');
+    const address = gateway.address();
+    const port = typeof address === 'object' ? address?.port : undefined;
+    const command = start(['attach', 'run_x'], `http://127.0.0.1:${port}`);
+    await until('it reads', END_MS, () => readers > 0);
+    gateway.close();
+    gateway.closeAllConnections();
+    await until('it knows', END_MS, () => command.errors.includes('coming back'));
+    const end = { ...whose, event: 'RunCompleted', event_index: 0, created_at: 1, content: 'at last' };
+    says = `event: RunCompleted\nid: 0\ndata: ${JSON.stringify(end)}\n\n`;
+    await once(gateway.listen(port, '127.0.0.1'), 'listening');
+    expect(await command.ended()).toBe(0);
+    expect(command.output).toBe('at last\n');
+    expect(command.errors).toBe('continuo: the connection is lost: coming back\ncontinuo: back\n');
   });
 
   it('R-16 puts a question, also to who comes back after it, and goes on when somebody answers', async () => {

@@ -1,7 +1,6 @@
 import {
   ApprovalConflictError,
   type ComponentOption,
-  GatewayError,
   RunClient,
   type RunClientEvent,
   type RunHandle,
@@ -86,6 +85,7 @@ function open(options: RunOptions): Visit {
   const { promise: gone, reject } = Promise.withResolvers<never>();
   gone.catch(() => {}); // whoever waits is told
   const abort = new AbortController();
+  /** Something answered, whatever it said. */
   let isReached = false;
   let isLost = false;
   const client = usable(
@@ -93,9 +93,14 @@ function open(options: RunOptions): Visit {
       new RunClient({
         url,
         backoff: BACKOFF,
+        async fetch(input, init) {
+          const response = await fetch(input, init);
+          isReached = true; // of a run that waits no event may come for long
+          return response;
+        },
         ...(options.token !== undefined && { token: options.token }),
         onRetry(error) {
-          if (!isReached && !(error instanceof GatewayError)) {
+          if (!isReached) {
             const unreachable = new UsageError(
               `No gateway answers at ${url}: start one with continuo serve.`,
             );
@@ -120,8 +125,7 @@ function open(options: RunOptions): Visit {
       }
     },
     heard() {
-      if (isLost && isReached) screen.note('back');
-      isReached = true;
+      if (isLost) screen.note('back');
       isLost = false;
     },
   };
@@ -237,6 +241,7 @@ async function show(
 
   async function follow(): Promise<'ended'> {
     for await (const event of handle) await take(event);
+    await paintNext('all'); // how it ended is known without an event, where none was left to read
     return 'ended';
   }
 

@@ -117,6 +117,38 @@ describe('members', () => {
     ).toEqual(['<  + Ada>', '<  Ada | one>', '<  - Ada: completed>', '<[it starts over: attempt 2]>']);
   });
 
+  it('are heard anew when an attempt starts over, and what differs is marked', () => {
+    const transcript = createRunTranscript();
+    const heard = (attempt: number, text?: string, status: MemberView['status'] = 'RUNNING'): string[] =>
+      transcript
+        .show({ ...EMPTY, attempt, members: text === undefined ? [] : [{ ...ada, text, status }] }, 'all')
+        .map((part) => (part.kind === 'piece' ? part.lead + part.text : `<${part.text}>`));
+    expect(heard(1, 'Once upon a time, ')).toEqual(['<  + Ada>', '  Ada | Once upon a time, ']);
+    expect(heard(2)).toEqual(['<[it starts over: attempt 2]>']);
+    expect(heard(2, 'Once upon')).toEqual([]);
+    expect(heard(2, 'Once upon a time, far')).toEqual(['  Ada | far']);
+    expect(heard(3)).toEqual(['<[it starts over: attempt 3]>']);
+    const other = 'Far away in another land there was a fox.\n';
+    expect(heard(3, other, 'COMPLETED')).toEqual([
+      '<  Ada | [it says something else this time]>',
+      `<  Ada | ${other.trim()}>`,
+      '<  - Ada: completed>',
+    ]);
+    expect(heard(4)).toEqual(['<[it starts over: attempt 4]>']);
+    expect(heard(4, 'No.', 'COMPLETED')).toEqual([
+      '<  Ada | [it says something else this time]>',
+      '<  Ada | No.>',
+      '<  - Ada: completed>',
+    ]);
+  });
+
+  it('are not heard again at the end where they were heard from their middle on', () => {
+    const whole: MemberView = { ...ada, text: 'one\ntwo\nthree', status: 'COMPLETED' };
+    expect(
+      seen({ members: [{ ...ada, text: 'wo\nthree' }] }, { members: [whole] }, { members: [whole] }),
+    ).toEqual(['<  + Ada>', '<  Ada | wo>', '<  Ada | three>', '<  - Ada: completed>']);
+  });
+
   it('cannot turn the line of who reads', () => {
     const turned = '\u202ea\u2066b\u2069\u200f\u061c';
     expect(seen({ members: [{ ...ada, name: turned, text: `${turned}\n` }] })).toEqual([

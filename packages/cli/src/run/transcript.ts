@@ -18,14 +18,25 @@ export type Part =
 
 /** Characters of a tool's arguments, or of an error. */
 const MAX_SHOWN = 100;
+const DIFFERS = '[it says something else this time]';
+
+/** A member, as it was shown. */
+interface Heard {
+  /** Its words as of the last view. */
+  text: string;
+  /** Those that were shown, over all attempts. */
+  shown: string;
+  /** Its end was told. */
+  isOver: boolean;
+}
 
 export function createRunTranscript(): RunTranscript {
   /** The run's own words, over all attempts. */
   let shown = '';
   let attempt = 1;
   let isEnded = false;
-  /** Of members, by their runs: characters of their words, and whether their end was told. */
-  const heard = new Map<string, { length: number; isOver: boolean }>();
+  /** Of members, by their runs. */
+  const heard = new Map<string, Heard>();
   /** Of calls: an attempt that starts over tells of them again. */
   const calls = new Set<string>();
 
@@ -38,25 +49,32 @@ export function createRunTranscript(): RunTranscript {
     const fresh = isMore ? text.slice(shown.length) : text;
     shown = text;
     const said: Part = { kind: 'text', text: fresh };
-    return isMore ? [said] : [line('[it says something else this time]'), said];
+    return isMore ? [said] : [line(DIFFERS), said];
   }
 
   /** The words of a member go out by whole lines, as several may speak at once, or by what they have waited. */
   function memberText(member: MemberView, view: RunView, isAll: boolean): Part[] {
-    const { runId, name, text, status, step } = member;
+    const { runId, name, status, step } = member;
     const indent = indentOf(view, runId);
-    const known = heard.get(runId) ?? { length: 0, isOver: false };
+    const known = heard.get(runId) ?? { text: '', shown: '', isOver: false };
     const parts: Part[] = [];
     if (!heard.has(runId)) {
       heard.set(runId, known);
       const at = step === undefined ? '' : ` (${plain(step)})`;
       parts.push(line(`${indent}+ ${plain(name)}${at}`));
     }
-    const until = isAll || isOver(member) ? text.length : text.lastIndexOf('\n') + 1;
     const lead = `${indent}${plain(name)} | `;
-    for (const said of text.slice(known.length, until).match(/[^\n]*\n|[^\n]+/g) ?? []) {
-      const isBegun = known.length > 0 && text[known.length - 1] !== '\n';
-      known.length += said.length;
+    known.text = wordsOf(member, known);
+    const until = isAll || isOver(member) ? known.text.length : known.text.lastIndexOf('\n') + 1;
+    const told = known.text.slice(0, until);
+    if (!told.startsWith(known.shown) && !known.shown.startsWith(told)) {
+      parts.push(line(lead + DIFFERS));
+      known.shown = '';
+      known.isOver = false;
+    }
+    for (const said of told.slice(known.shown.length).match(/[^\n]*\n|[^\n]+/g) ?? []) {
+      const isBegun = known.shown !== '' && !known.shown.endsWith('\n');
+      known.shown += said;
       const isWhole = said.endsWith('\n') || isOver(member);
       const words = plain(said.replace(/\n$/, ''));
       if (isWhole && !isBegun) parts.push(line(lead + words));
@@ -136,6 +154,13 @@ function line(text: string): Part {
 
 function isOver({ status }: Pick<RunView, 'status'>): boolean {
   return status === 'COMPLETED' || status === 'CANCELLED' || status === 'ERROR';
+}
+
+/** Of a member that is heard from its middle on, the end has all that it said: what was heard stays. */
+function wordsOf(member: MemberView, { text: before }: Heard): string {
+  const { text } = member;
+  const isWhole = before === '' || text.startsWith(before) || !text.endsWith(before);
+  return isOver(member) && !isWhole ? before : text;
 }
 
 /** Two columns for each run that a run is within; none for the run itself. */
