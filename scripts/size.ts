@@ -11,6 +11,10 @@ const KIB = 1024;
  */
 const BOUNDS = [
   ['{ GatewayClient }', 6 * KIB],
+  [
+    '{ GatewayClient, PushClient, PollingTransport, SseTransport, WebSocketTransport, CloseError }',
+    11.5 * KIB,
+  ],
   ['{ RunClient }', 6.4 * KIB],
   ['*', 15.9 * KIB],
 ] as const;

@@ -1,10 +1,10 @@
-import { fork } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { Agent, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { until } from './waiting.ts';
+import { forkServer } from './forked.ts';
 
 /** A server with two people on it, and what one of them has there: for requests that nobody should make. */
 
@@ -66,22 +66,8 @@ const SCRIPT = fileURLToPath(new URL('./bad-runs-server.ts', import.meta.url));
 export async function openBadRuns(): Promise<BadRuns> {
   const folder = mkdtempSync(join(tmpdir(), 'continuo-bad-runs-'));
   const options = { store: `sqlite:${join(folder, 'store.db')}`, tokens: TOKENS };
-  const child = fork(SCRIPT, [JSON.stringify(options)], {
-    execArgv: ['--conditions=continuo-source'],
-    silent: true,
-    env: { ...process.env, NODE_OPTIONS: '' },
-  });
-  let errors = '';
-  child.stderr?.on('data', (chunk: Buffer) => {
-    errors += chunk.toString();
-  });
-  const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-  const port = await Promise.race([
-    new Promise<number>((resolve) => {
-      child.once('message', (message: { port: number }) => resolve(message.port));
-    }),
-    exited.then(() => Promise.reject(new Error(`the server ended: ${errors}`))),
-  ]);
+  const server = await forkServer(SCRIPT, options);
+  const { child, port, exited } = server;
   const agent = new Agent({ keepAlive: true, maxSockets: 8 });
 
   function ask({ method = 'GET', path, token, headers = {}, body }: Ask): Promise<Answer> {
@@ -185,10 +171,10 @@ export async function openBadRuns(): Promise<BadRuns> {
       if (status !== 200 || !text.includes('echo: well?')) throw new Error(`a run gave ${status}: ${text}`);
       const now = await standing();
       if (now !== before) throw new Error(`what Alice has was changed: ${now}, before ${before}`);
-      if (errors !== '') throw new Error(`the server wrote: ${errors}`);
+      if (server.errors !== '') throw new Error(`the server wrote: ${server.errors}`);
     },
     get errors() {
-      return errors;
+      return server.errors;
     },
     async close() {
       agent.destroy();

@@ -1,7 +1,7 @@
-import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { LeaseTerms } from '@continuo/server';
 import { type ServerProcess, startServer } from './server-process.ts';
+import { forkServer } from './forked.ts';
 
 /** A server that can be killed, and frozen. */
 export interface LeaseServer {
@@ -45,27 +45,13 @@ async function startScript({
   env,
   lease,
 }: LeaseServerOptions & { lease: LeaseTerms }): Promise<Started> {
-  const child = fork(SCRIPT, [JSON.stringify({ store, lease })], {
-    execArgv: ['--conditions=continuo-source'],
-    silent: true,
-    env: { ...process.env, ...env, NODE_OPTIONS: '' },
-  });
-  let errors = '';
-  child.stderr?.on('data', (chunk: Buffer) => {
-    errors += chunk.toString();
-  });
-  const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-  const port = await Promise.race([
-    new Promise<number>((resolve) => {
-      child.once('message', (message: { port: number }) => resolve(message.port));
-    }),
-    exited.then(() => Promise.reject(new Error(`the server ended: ${errors}`))),
-  ]);
+  const server = await forkServer(SCRIPT, { store, lease }, env);
+  const { child, port, exited } = server;
   return {
     url: `http://127.0.0.1:${port}`,
     pid: child.pid ?? 0,
     get errors() {
-      return errors;
+      return server.errors;
     },
     async kill() {
       child.kill('SIGKILL');

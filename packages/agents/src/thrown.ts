@@ -7,8 +7,10 @@ const NO_WORDS = 'What was thrown has no words.';
 export function errorOf(thrown: unknown): Error {
   try {
     if (thrown instanceof Error && typeof thrown.message === 'string') return thrown;
-  } catch {} // it has no words either
-  return new Error(sentenceOf(thrown));
+    return new Error(sentenceOf(thrown));
+  } catch {
+    return new Error(NO_WORDS);
+  }
 }
 
 /** What it says. Never throws. */

@@ -229,7 +229,7 @@ describe('an answer at a server that has not the agent', () => {
 });
 
 describe('many runs of one owner', () => {
-  it('R-12, R-16 can be cancelled and answered beyond the bound', async () => {
+  it('R-12, R-16, R-18 can be cancelled and answered beyond the bound, and expire', async () => {
     const puppet = createPuppet('puppet');
     const { clock, post, get } = openGateway({ agents: [puppet.component] });
     const start = { message: 'hi', stream: false, background: true };
@@ -242,14 +242,21 @@ describe('many runs of one owner', () => {
     only(puppet.runs).say(ASK);
     only(puppet.runs).finish();
     await clock.settle();
+    const expiring = await begin();
+    await clock.settle();
+    nth(puppet.runs, 1).say({ ...ASK, expiresInMs: 500 });
+    nth(puppet.runs, 1).finish();
+    await clock.settle();
     await Promise.all(range(1, 1_000).map(begin));
     const waiting = await begin();
     await clock.settle();
     expect((await get(waiting)).body).toMatchObject({ status: 'PENDING' });
     await post(`${waiting}/cancel`);
-    const { approval_id: id } = only((await get('/approvals')).body as { approval_id: string }[]);
+    const open = (await get('/approvals')).body as { approval_id: string; run_id: string }[];
+    const { approval_id: id } = only(open.filter(({ run_id }) => asking.endsWith(run_id)));
     await post(`/approvals/${id}`, { approved: true });
-    await clock.advance(1_500);
+    await clock.advance(2_500);
+    expect((await get(expiring)).body).toMatchObject({ status: 'ERROR', error_type: 'approval_expired' });
     expect((await get(waiting)).body).toMatchObject({ status: 'CANCELLED' });
     const { events } = (await get(asking)).body as { events: { event: string }[] };
     expect(events.map(({ event }) => event)).toContain('ApprovalResolved'); // it goes on when there is room

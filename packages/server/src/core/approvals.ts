@@ -28,7 +28,7 @@ const LOOKED_THROUGH = 10_000;
 /** What a list shows at most. */
 const LISTED = 100;
 /** Who answers what nobody answered in time. */
-export const EXPIRY = 'expiry';
+const EXPIRY = 'expiry';
 
 export type Answer = NonNullable<Approval['answer']>;
 

@@ -65,7 +65,12 @@ export function openApprovals({ approvals }: RunState): readonly Approval[] {
 
 /** Whether a paused run is due: nothing of what it asked is open, or one of its questions was not answered in time. */
 export function isDue(state: RunState): boolean {
-  return openApprovals(state).length === 0 || state.approvals.some(({ answer }) => answer?.expired);
+  return openApprovals(state).length === 0 || isExpired(state);
+}
+
+/** Whether nobody answered one of its questions in time: it only ends. */
+export function isExpired({ approvals }: RunState): boolean {
+  return approvals.some(({ answer }) => answer?.expired);
 }
 
 /** How often its server has died, where it is to start over now. */

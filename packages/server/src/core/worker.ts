@@ -15,7 +15,7 @@ import { claimLease, type Lease, type LeaseTerms, releaseLease, renewLease } fro
 import type { Journal } from './log.ts';
 import type { MemoryBook } from './memories.ts';
 import { keyOf, LATER, parseLog } from './names.ts';
-import { openApprovals, type RunState } from './run.ts';
+import { isExpired, openApprovals, type RunState } from './run.ts';
 import type { Steering } from './steering.ts';
 
 /** How often the logs with something to do are looked through, in ms: it finds what a dead server left. */
@@ -251,7 +251,13 @@ export function createWorkers(options: WorkersOptions): Workers {
         const task = stopped ?? due.next;
         if (task) {
           if (closed) return; // it has not begun: another server does it
-          if (mine.isExtra && !stopped && (await wishOf(task)) === null) return; // there is no room: the scan finds it
+          if (
+            mine.isExtra &&
+            !stopped &&
+            !(task.state && isExpired(task.state)) &&
+            (await wishOf(task)) === null
+          )
+            return; // there is no room
           if (!listed) await list(log, task.component); // so that it is found if this server dies
           const fence = { run: task.runId, token, epoch };
           if (!(await perform(task, fence, held))) return;
@@ -332,6 +338,7 @@ export function createWorkers(options: WorkersOptions): Workers {
       const { component } = value as { component: string };
       await list(log.join('/'), component);
       await records.remove(key);
+      if (components.has(component)) start(log.join('/'), 'wish');
     }
   }
 
